@@ -1,0 +1,271 @@
+// Package authsvc is the token service as a plain Go library: what it does is
+// in the rooms below, this file only puts them together and ends them. It
+// imports neither Caddy nor any other server; caddymodule is the adapter.
+package authsvc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/wazo-edge/xivo-auth/authsvc/backends"
+	"github.com/wazo-edge/xivo-auth/authsvc/cache"
+	"github.com/wazo-edge/xivo-auth/authsvc/guard"
+	"github.com/wazo-edge/xivo-auth/authsvc/httpapi"
+	"github.com/wazo-edge/xivo-auth/authsvc/password"
+	"github.com/wazo-edge/xivo-auth/authsvc/store"
+	"github.com/wazo-edge/xivo-auth/authsvc/tenants"
+	"github.com/wazo-edge/xivo-auth/authsvc/tokens"
+	"github.com/wazo-edge/xivo-auth/authsvc/users"
+)
+
+// Config is what a service is made of and keeps for its lifetime. Changing any
+// of it needs another service.
+type Config struct {
+	// Store is closed with the service.
+	Store store.Store
+	// Cache sizes the grant cache.
+	Cache cache.Config
+	// XiVOUUID identifies the stack in tokens and metadata; "" is null.
+	XiVOUUID string
+	// Location is the zone of the local times in answers. Default time.Local.
+	Location *time.Location
+	// Now is the clock. Default time.Now.
+	Now func() time.Time
+	// Log receives what operators need to know. Default: nothing.
+	Log *slog.Logger
+	// ClientAddr tells the address to record a token with. Default: the
+	// peer's, which is right where no proxy stands in front.
+	ClientAddr func(*http.Request) string
+}
+
+// Settings can change while the service runs. Zero values mean the defaults.
+type Settings struct {
+	// Backends makes the ways to log in, given the service. Default:
+	// wazo_user alone.
+	Backends func(*Service) *backends.Set
+	// Cache bounds how long grants are trusted.
+	Cache cache.Limits
+	// TokenLifetime is the lifetime of a token whose client asks for none.
+	// Whole seconds. Default 2 h.
+	TokenLifetime time.Duration
+	// DefaultUserPolicy and BackendPolicies name the policy whose accesses a
+	// token gets before its user's own.
+	DefaultUserPolicy string
+	BackendPolicies   map[string]string
+	// CleanupInterval is how often expired tokens are removed, CleanupBatch
+	// how many in one transaction. Default 60 s and 5000; an interval under
+	// a second means never.
+	CleanupInterval time.Duration
+	CleanupBatch    int
+	// CORS are the cross-origin rules of the API.
+	CORS httpapi.CORS
+}
+
+// Service is the whole service. Safe for concurrent use.
+type Service struct {
+	Store   store.Store
+	Checker *password.Checker
+	Users   *users.Service
+
+	cfg      Config
+	grants   *cache.Cache
+	tokens   *tokens.Service
+	guard    guard.Guard
+	mux      *httpapi.Mux
+	backends atomic.Pointer[backends.Set]
+	api      atomic.Pointer[http.Handler]
+
+	janitor struct {
+		sync.Mutex
+		stop func() // ends the running one and waits for it; nil when none
+	}
+}
+
+// New puts a service together. It reads and writes nothing yet: see
+// [Service.Prepare]. Close it in the end.
+func New(cfg Config, set Settings) (*Service, error) {
+	if cfg.Location == nil {
+		cfg.Location = time.Local
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.ClientAddr == nil {
+		cfg.ClientAddr = peerAddr
+	}
+	cfg.Cache.Now = cfg.Now
+
+	acls, err := cache.NewACLs(0)
+	if err != nil {
+		return nil, err
+	}
+	grants, err := cache.New(tokens.Loader{Store: cfg.Store, ACLs: acls}, cfg.Cache)
+	if err != nil {
+		return nil, err
+	}
+	tree := tenants.NewSnapshot(cfg.Store, cfg.Now)
+	s := &Service{
+		Store:   cfg.Store,
+		Checker: password.NewChecker(0),
+		cfg:     cfg,
+		grants:  grants,
+		guard:   guard.Guard{Grants: grants, Tenants: tree},
+	}
+	s.Users = &users.Service{Store: cfg.Store, Checker: s.Checker, Revoke: grants.Revoke}
+	s.tokens = tokens.New(tokens.Config{
+		Store: cfg.Store, Grants: grants, ACLs: acls, Tenants: tree,
+		Now: cfg.Now, XiVOUUID: cfg.XiVOUUID, Location: cfg.Location,
+	}, tokens.Settings{})
+	routes := tokens.HTTP{Service: s.tokens, ClientAddr: cfg.ClientAddr}.Routes()
+	routes = append(routes, backends.Route(s.backends.Load), httpapi.Status(), httpapi.Document())
+	s.mux = httpapi.NewMux(cfg.Log, cfg.Now, routes...)
+	s.Apply(set)
+	return s, nil
+}
+
+// Apply puts other settings in force. Cached grants, connections and requests
+// under way are not touched.
+func (s *Service) Apply(set Settings) {
+	if set.TokenLifetime < time.Second {
+		set.TokenLifetime = 2 * time.Hour
+	}
+	if set.CleanupInterval == 0 {
+		set.CleanupInterval = time.Minute
+	}
+	if set.CleanupBatch <= 0 {
+		set.CleanupBatch = 5000
+	}
+	if set.Backends == nil {
+		set.Backends = func(s *Service) *backends.Set {
+			return backends.NewSet(&backends.WazoUser{Users: s.Store, Checker: s.Checker})
+		}
+	}
+	bs := set.Backends(s)
+	s.backends.Store(bs)
+	s.grants.SetLimits(set.Cache)
+	s.tokens.Apply(tokens.Settings{
+		Lifetime:          set.TokenLifetime,
+		DefaultUserPolicy: set.DefaultUserPolicy,
+		BackendPolicies:   set.BackendPolicies,
+		Backends:          bs,
+	})
+	api := set.CORS.Wrap(s.mux)
+	s.api.Store(&api)
+	s.runJanitor(tokens.Janitor{
+		Store: s.Store, Now: s.cfg.Now, Log: s.cfg.Log,
+		Interval: set.CleanupInterval, Batch: set.CleanupBatch,
+	})
+}
+
+// Bootstrap names the first administrator.
+type Bootstrap struct {
+	User string
+	// Password is generated when empty.
+	Password string
+}
+
+// Prepared tells what [Service.Prepare] did.
+type Prepared struct {
+	Migrated bool
+	// Administrator is the password of the first administrator when he was
+	// created with a generated one: the only chance to learn it.
+	AdministratorCreated bool
+	GeneratedPassword    string
+}
+
+// Prepare makes the database ready: the schema when it is empty, and the first
+// administrator when it holds no user. It is safe to call on several nodes at
+// once, and again after an error. b nil creates nobody.
+func (s *Service) Prepare(ctx context.Context, b *Bootstrap) (p Prepared, err error) {
+	state, err := s.Store.State(ctx)
+	if err != nil {
+		return p, fmt.Errorf("looking at the database: %w", err)
+	}
+	if state == store.SchemaEmpty {
+		if p.Migrated, err = s.Store.Migrate(ctx); err != nil {
+			return p, fmt.Errorf("creating the schema: %w", err)
+		}
+	}
+	if b == nil || b.User == "" {
+		return p, nil
+	}
+	pass := b.Password
+	if pass == "" {
+		pass = users.RandomPassword()
+	}
+	if p.AdministratorCreated, err = s.Users.FirstStart(ctx, b.User, pass); err != nil {
+		return p, fmt.Errorf("creating the first administrator: %w", err)
+	}
+	if p.AdministratorCreated && b.Password == "" {
+		p.GeneratedPassword = pass
+	}
+	return p, nil
+}
+
+// ServeHTTP serves the API.
+func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) { (*s.api.Load()).ServeHTTP(w, r) }
+
+// Routes lists what the API serves.
+func (s *Service) Routes() []httpapi.Route { return s.mux.Routes() }
+
+// Decide judges a guarded request.
+func (s *Service) Decide(ctx context.Context, r guard.Request) guard.Decision {
+	return s.guard.Decide(ctx, r)
+}
+
+// Now is the service's clock.
+func (s *Service) Now() time.Time { return s.cfg.Now() }
+
+// CacheStats counts lookups since the service was made.
+func (s *Service) CacheStats() cache.Stats { return s.grants.Stats() }
+
+// runJanitor replaces the running janitor.
+func (s *Service) runJanitor(j tokens.Janitor) {
+	s.janitor.Lock()
+	defer s.janitor.Unlock()
+	if s.janitor.stop != nil {
+		s.janitor.stop()
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		j.Run(ctx)
+	}()
+	s.janitor.stop = func() { cancel(); <-done }
+}
+
+// Close ends the service's goroutines, then the cache, then the store. No
+// request may be inside any more.
+func (s *Service) Close() error {
+	s.janitor.Lock()
+	defer s.janitor.Unlock()
+	if s.janitor.stop == nil {
+		return nil
+	}
+	s.janitor.stop()
+	s.janitor.stop = nil
+	s.grants.Close()
+	if err := s.Store.Close(); err != nil && !errors.Is(err, store.ErrUnavailable) {
+		return fmt.Errorf("closing the store: %w", err)
+	}
+	return nil
+}
+
+func peerAddr(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}

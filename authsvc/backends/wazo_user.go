@@ -1,0 +1,53 @@
+package backends
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/wazo-edge/xivo-auth/authsvc/password"
+	"github.com/wazo-edge/xivo-auth/authsvc/store"
+)
+
+// WazoUser checks logins against the service's own accounts: a confirmed
+// e-mail address or a username, and the password of schema.md §5.
+type WazoUser struct {
+	Users   CredentialStore
+	Checker *password.Checker
+}
+
+// CredentialStore is what [WazoUser] needs of a store.
+type CredentialStore interface {
+	CredentialsByLogin(ctx context.Context, login string) (store.Credentials, error)
+}
+
+var _ Backend = (*WazoUser)(nil)
+
+// Name implements [Backend].
+func (*WazoUser) Name() string { return Default }
+
+// Authenticate implements [Backend]. An unknown or disabled login costs the
+// same hash as a wrong password.
+func (w *WazoUser) Authenticate(ctx context.Context, a Attempt) (Identity, error) {
+	if a.Login == "" || a.Password == "" {
+		return Identity{}, ErrRefused
+	}
+	c, err := w.Users.CredentialsByLogin(ctx, a.Login)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return Identity{}, fmt.Errorf("looking up a login: %w", err)
+	}
+	known, err := w.Checker.Check(ctx, a.Password, c.PasswordHash, c.PasswordSalt)
+	if err != nil {
+		return Identity{}, err
+	}
+	// Only now: an account that must not use its password here takes as long
+	// to be refused as any other.
+	if !known || c.EffectiveMethod != store.MethodNative {
+		return Identity{}, ErrRefused
+	}
+	id := Identity{AuthID: c.UUID, TenantUUID: c.TenantUUID, Purpose: c.Purpose}
+	if c.Purpose == store.PurposeUser {
+		id.PBXUserUUID = c.UUID
+	}
+	return id, nil
+}

@@ -1,0 +1,289 @@
+// Package cache keeps grants in memory in front of a store and never serves
+// one that was revoked, has expired, or was not confirmed for too long.
+//
+// What it relies on, and what readers of the code should hold on to:
+//
+//   - Grants are cached, never decisions (ADR 0002).
+//   - ristretto is best effort. Any Set may vanish, a Set becomes visible
+//     later, and one that was queued before a Del may be visible for a moment
+//     after that Del returned. So Del alone revokes nothing: revocation is
+//     recorded exactly, in tombstones, and every answer is checked against
+//     them last.
+//   - A tombstone outlives every read of the store that could have begun
+//     before it; after that the store itself says no.
+package cache
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/dgraph-io/ristretto/v2"
+	"github.com/google/uuid"
+	lru "github.com/hashicorp/golang-lru/v2"
+	"golang.org/x/sync/singleflight"
+
+	"github.com/wazo-edge/xivo-auth/authsvc/grant"
+)
+
+// Loader reads one grant from the store: [grant.ErrUnknown] when there is no
+// such token, any other error when the store could not be asked. now is the
+// moment to stamp the grant with.
+type Loader interface {
+	LoadGrant(ctx context.Context, token uuid.UUID, now time.Time) (*grant.Grant, error)
+}
+
+// Config sizes a cache. Zero values mean the defaults.
+type Config struct {
+	// Grants is how many ordinary grants fit. Default 1 000 000, about
+	// 400 MB when full.
+	Grants int
+	// Negative is how many unknown tokens are remembered. Default 65 536.
+	Negative int
+	// LoadTimeout bounds one read of the store, and with it how long a
+	// revocation must be remembered. Default 5 s.
+	LoadTimeout time.Duration
+	// Now is the clock. Default time.Now.
+	Now func() time.Time
+}
+
+// Limits can change while the cache is in use. Zero values mean the defaults.
+type Limits struct {
+	// MaxAge is how long a grant is served before the store must vouch for
+	// it again. Default 5 minutes.
+	MaxAge time.Duration
+	// NegativeTTL is how long an unknown token stays known as such. Default
+	// 10 s; negative turns the negative cache off.
+	NegativeTTL time.Duration
+	// StaleIfError is how long after the store last vouched for it a grant
+	// is still honoured when the store cannot be asked. Default 30 s;
+	// negative means not at all.
+	StaleIfError time.Duration
+}
+
+// Cache serves grants. Safe for concurrent use. Use [New].
+type Cache struct {
+	loader Loader
+	now    func() time.Time
+	limits limits
+
+	grants   *ristretto.Cache[string, *grant.Grant]
+	negative *lru.Cache[uuid.UUID, time.Time]
+	flights  singleflight.Group
+	timeout  time.Duration
+	shards   shards
+}
+
+const (
+	// nominalSize is what one ordinary grant costs with what ristretto keeps
+	// beside it; see BenchmarkMillionGrants.
+	nominalSize = 400
+	// overhead is the part of nominalSize that ristretto takes.
+	overhead = 160
+	// minCost keeps a small cache able to hold grants that carry an ACL
+	// nobody shares.
+	minCost = 16 << 20
+)
+
+// New returns a cache in front of loader. Close it when it is no longer used.
+func New(loader Loader, cfg Config) (*Cache, error) {
+	if cfg.Grants <= 0 {
+		cfg.Grants = 1_000_000
+	}
+	if cfg.Negative <= 0 {
+		cfg.Negative = 65_536
+	}
+	if cfg.LoadTimeout <= 0 {
+		cfg.LoadTimeout = 5 * time.Second
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	c := &Cache{loader: loader, now: cfg.Now, timeout: cfg.LoadTimeout}
+	c.shards.horizon = 4 * cfg.LoadTimeout
+	c.SetLimits(Limits{})
+
+	var err error
+	c.grants, err = ristretto.NewCache(&ristretto.Config[string, *grant.Grant]{
+		// Ten counters a grant is what ristretto asks for; three bytes each.
+		NumCounters: 10 * int64(cfg.Grants),
+		MaxCost:     max(minCost, nominalSize*int64(cfg.Grants)),
+		BufferItems: 64,
+		// The cost we pass covers the internals; without this a small cache
+		// would hold almost nothing.
+		IgnoreInternalCost: true,
+		KeyToHash:          words,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("making the grant cache: %w", err)
+	}
+	if c.negative, err = lru.New[uuid.UUID, time.Time](cfg.Negative); err != nil {
+		return nil, fmt.Errorf("making the negative cache: %w", err)
+	}
+	return c, nil
+}
+
+// words spells a token as the two words ristretto keys by: its 128 bits
+// themselves and no hash of them, so there is no collision to construct.
+func words(token string) (uint64, uint64) {
+	id, _ := grant.ParseID(token)
+	return binary.LittleEndian.Uint64(id[:8]), binary.LittleEndian.Uint64(id[8:])
+}
+
+// Lookup returns what token grants. The error is [grant.ErrUnknown] when there
+// is no such token, and another one when that cannot be told because the store
+// is unavailable: callers must answer the second with 503, never 401 and never
+// by letting the request pass.
+//
+// A hit takes no lock but a shard's read lock while revocations are fresh, and
+// does not allocate. Concurrent misses of one token make one read, which the
+// first caller's departure does not cancel.
+func (c *Cache) Lookup(ctx context.Context, token string) (*grant.Grant, grant.State, error) {
+	id, ok := grant.ParseID(token)
+	if !ok {
+		return nil, grant.Refused, grant.ErrUnknown
+	}
+	g, state, err := c.lookup(ctx, id, token)
+	sh := c.shards.of(id)
+	sh.count[state].Add(1)
+	// Last of all: whatever memory or a read that was under way says, a
+	// token that was revoked before this call began is not granted by it.
+	if err == nil && sh.revoked(id) {
+		return nil, state, grant.ErrUnknown
+	}
+	return g, state, err
+}
+
+func (c *Cache) lookup(ctx context.Context, id uuid.UUID, token string) (*grant.Grant, grant.State, error) {
+	now := c.now()
+	held, ok := c.grants.Get(token)
+	if ok && held.Token() == id {
+		if held.Expired(now) {
+			return nil, grant.Hit, grant.ErrUnknown
+		}
+		if age := held.Age(now); age >= 0 && age < c.limits.maxAge() {
+			return held, grant.Hit, nil
+		}
+	} else {
+		held = nil
+		if deadline, known := c.negative.Get(id); known && now.Before(deadline) {
+			return nil, grant.Negative, grant.ErrUnknown
+		}
+	}
+	g, err := c.load(ctx, id, token)
+	if err != nil && !errors.Is(err, grant.ErrUnknown) && held != nil {
+		if age := held.Age(now); age >= 0 && age < c.limits.staleIfError() {
+			return held, grant.Degraded, nil
+		}
+	}
+	return g, grant.Miss, err
+}
+
+// load reads the token once for all that ask for it at the same time.
+func (c *Cache) load(ctx context.Context, id uuid.UUID, token string) (*grant.Grant, error) {
+	done := c.flights.DoChan(token, func() (any, error) {
+		// Detached: the caller who happened to be first may hang up.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.timeout)
+		defer cancel()
+		return c.fill(ctx, id, token)
+	})
+	select {
+	case r := <-done:
+		g, _ := r.Val.(*grant.Grant)
+		return g, r.Err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("waiting for a token to be read: %w", ctx.Err())
+	}
+}
+
+// fill reads the store and publishes what it said, unless a revocation came
+// between: the tombstone is looked for and the grant published under one lock,
+// so a revocation either sees the grant in ristretto's queue before its own
+// Del, or is seen here.
+func (c *Cache) fill(ctx context.Context, id uuid.UUID, token string) (*grant.Grant, error) {
+	began := time.Now()
+	now := c.now()
+	g, err := c.loader.LoadGrant(ctx, id, now)
+	if time.Since(began) > c.shards.horizon/2 {
+		// The process was stopped in the middle: a tombstone set since may
+		// be forgotten already, so what was read proves nothing any more.
+		return nil, errors.New("reading a token took too long to be trusted")
+	}
+	switch {
+	case errors.Is(err, grant.ErrUnknown):
+		if ttl := c.limits.negativeTTL(); ttl > 0 {
+			c.negative.Add(id, now.Add(ttl))
+		}
+		c.drop(id, token)
+		return nil, err
+	case err != nil:
+		return nil, err
+	case g.Expired(now):
+		return nil, grant.ErrUnknown
+	}
+	if !c.publish(id, token, g) {
+		return nil, grant.ErrUnknown
+	}
+	return g, nil
+}
+
+// publish offers g to the cache unless its token is revoked.
+func (c *Cache) publish(id uuid.UUID, token string, g *grant.Grant) bool {
+	sh := c.shards.of(id)
+	sh.Lock()
+	defer sh.Unlock()
+	if sh.dead(id) {
+		return false
+	}
+	if sh.closed {
+		return true
+	}
+	left := g.ExpiresAt().Sub(c.now()) + time.Second
+	c.grants.SetWithTTL(token, g, int64(overhead+g.Size()), left)
+	return true
+}
+
+// drop takes a grant out.
+func (c *Cache) drop(id uuid.UUID, token string) {
+	sh := c.shards.of(id)
+	sh.Lock()
+	defer sh.Unlock()
+	if !sh.closed {
+		c.grants.Del(token)
+	}
+}
+
+// Put takes in a grant that was just issued here.
+func (c *Cache) Put(g *grant.Grant) {
+	id := g.Token()
+	c.negative.Remove(id)
+	c.publish(id, id.String(), g)
+}
+
+// Revoke makes every later [Cache.Lookup] of these tokens answer
+// [grant.ErrUnknown]. When it returns, that holds on this node.
+func (c *Cache) Revoke(tokens ...uuid.UUID) {
+	for _, id := range tokens {
+		c.shards.of(id).bury(id, c.shards.horizon)
+		c.drop(id, id.String())
+	}
+}
+
+// Wait blocks until the grants offered so far can be found. For tests and
+// benchmarks: nothing else may depend on it.
+func (c *Cache) Wait() { c.grants.Wait() }
+
+// Close ends the cache's goroutines. No [Cache.Lookup] may run or follow; a
+// read that outlived the caller who asked for it may, so every write to
+// ristretto, which panics when it is closed under one, is fenced off first.
+func (c *Cache) Close() {
+	for i := range c.shards.list {
+		sh := &c.shards.list[i]
+		sh.Lock()
+		sh.closed = true
+		sh.Unlock()
+	}
+	c.grants.Close()
+}

@@ -1,0 +1,249 @@
+// Package store declares what the service keeps and the contract every
+// database behind it fulfils. It holds plain types, sentinels and interfaces;
+// the statements live in store/sqlstore, the dialects in store/postgres and
+// store/sqlite, and the proof that both keep this contract in store/storetest.
+//
+// Every method honours its context: when it is done the call returns promptly
+// with an error that wraps [ErrUnavailable] and the context's own error.
+// Every value is safe for concurrent use. UUIDs are lower-case dashed text,
+// as they stand in the historical schema; times are UTC.
+package store
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+)
+
+// Sentinels. Stores wrap them with what they were doing; callers use
+// [errors.Is]. The text of an error may name a table or constraint and is for
+// logs only: it never reaches a client.
+var (
+	// ErrNotFound reports that the row asked for does not exist.
+	ErrNotFound = errors.New("not found")
+	// ErrConflict reports that a unique constraint refused the write.
+	ErrConflict = errors.New("conflict")
+	// ErrUnavailable reports that the database could not be asked: it is
+	// down, the pool is exhausted, or the deadline passed. Nothing may be
+	// concluded about the row.
+	ErrUnavailable = errors.New("store unavailable")
+	// ErrInvalid reports a write the database cannot hold as given: text that
+	// is not UTF-8 or has a NUL, a value too long or outside its column's
+	// range. Lookups of such text answer [ErrNotFound].
+	ErrInvalid = errors.New("invalid value")
+	// ErrSchema reports a database whose schema is not the one this version
+	// works with. Retrying does not help; an operator has to act.
+	ErrSchema = errors.New("unexpected database schema")
+)
+
+// Store is the whole contract. Rooms ask for the small interfaces below.
+type Store interface {
+	Schema
+	Tokens
+	Users
+	Policies
+	Tenants
+	io.Closer
+}
+
+// SchemaState is what [Schema.State] found.
+type SchemaState int
+
+const (
+	// SchemaEmpty is a database in which the service's tables do not exist.
+	SchemaEmpty SchemaState = iota
+	// SchemaCurrent is a database this version works with.
+	SchemaCurrent
+)
+
+// Schema creates and recognises the tables (contract: schema.md).
+type Schema interface {
+	// State tells whether the tables exist. It returns an error wrapping
+	// [ErrSchema] when they exist at another revision.
+	State(ctx context.Context) (SchemaState, error)
+	// Migrate creates the schema and its seeded rows when the database is
+	// empty and does nothing when it is current. It is safe to call from
+	// several processes at once. It returns whether it created anything.
+	Migrate(ctx context.Context) (created bool, err error)
+	// Ping reports whether the database answers.
+	Ping(ctx context.Context) error
+}
+
+// Token is one row of auth_token with what is read beside it.
+type Token struct {
+	UUID        string
+	AuthID      string // a user's uuid, or "wazo-auth" for internal tokens
+	PBXUserUUID string // "" when null
+	XiVOUUID    string // "" when null
+	IssuedAt    int64  // Unix seconds
+	ExpiresAt   int64  // Unix seconds
+	Metadata    string // JSON text, "" when null
+	SessionUUID string
+	UserAgent   string
+	RemoteAddr  string
+	ACL         []string // never nil; order and duplicates kept
+
+	// UserTenant is the current tenant of the user AuthID names, "" when
+	// there is no such user (any more). It is read with the token in one
+	// round trip and ignored on insertion.
+	UserTenant string
+}
+
+// Session is one row of auth_session.
+type Session struct {
+	UUID       string
+	Mobile     bool
+	TenantUUID string
+}
+
+// EndedToken names a token that was deleted, and its session.
+type EndedToken struct {
+	UUID        string
+	AuthID      string
+	SessionUUID string
+	// SessionTenant is the session's tenant.
+	SessionTenant string
+	// SessionEnded tells whether the session went with the token, as it does
+	// when this was its only token.
+	SessionEnded bool
+}
+
+// Tokens keeps tokens and their sessions.
+type Tokens interface {
+	// CreateToken inserts the session and its token, both or neither, in one
+	// round trip where the database allows it.
+	CreateToken(ctx context.Context, s Session, t Token) error
+	// Token returns the row whether or not it expired, with UserTenant
+	// filled, in one round trip; [ErrNotFound] when there is none.
+	Token(ctx context.Context, uuid string) (Token, error)
+	// DeleteToken removes the token, and its session when this was its only
+	// token; [ErrNotFound] when there is none.
+	DeleteToken(ctx context.Context, uuid string) (EndedToken, error)
+	// DeleteExpiredTokens removes at most limit tokens with ExpiresAt < now
+	// (Unix seconds), oldest first, with their sessions, in one transaction.
+	// Several nodes may call it at once; each row is returned to one of them.
+	DeleteExpiredTokens(ctx context.Context, now int64, limit int) ([]EndedToken, error)
+	// DeleteUserSessions removes every session that has a token of authID,
+	// with those tokens.
+	DeleteUserSessions(ctx context.Context, authID string) ([]EndedToken, error)
+}
+
+// Purposes of a user (auth_user.purpose).
+const (
+	PurposeUser        = "user"
+	PurposeInternal    = "internal"
+	PurposeExternalAPI = "external_api"
+)
+
+// Authentication methods (auth_user.authentication_method and
+// auth_tenant.default_authentication_method).
+const (
+	MethodDefault = "default"
+	MethodNative  = "native"
+)
+
+// User is one row of auth_user without its password.
+type User struct {
+	UUID       string
+	Username   string // "" when null
+	FirstName  string // "" when null
+	LastName   string // "" when null
+	Enabled    bool   // null counts as false
+	TenantUUID string
+	Purpose    string
+	Method     string // may be MethodDefault
+}
+
+// Credentials are what a login is checked against.
+type Credentials struct {
+	User
+	// Method is the user's effective method: his own, or his tenant's
+	// default when that is MethodDefault.
+	EffectiveMethod string
+	// PasswordHash is the lower-case hex of the derived key, "" when null.
+	PasswordHash string
+	// PasswordSalt is nil when null.
+	PasswordSalt []byte
+}
+
+// NewUser is what [Users.CreateUser] inserts.
+type NewUser struct {
+	User                // UUID "" lets the store choose one; TenantUUID "" is the top tenant
+	PasswordHash string // "" stores null
+	PasswordSalt []byte
+	Email        string // "" for none; stored as the main, confirmed address
+	PolicySlugs  []string
+}
+
+// Users keeps the accounts people and services log in with.
+type Users interface {
+	// CredentialsByLogin resolves a login among enabled users: first a
+	// confirmed e-mail address, then a username, both ignoring case as the
+	// database's lower() does. One round trip; [ErrNotFound] when none.
+	CredentialsByLogin(ctx context.Context, login string) (Credentials, error)
+	// UserByName returns the user, enabled or not, whose username or any
+	// e-mail address (confirmed or not) equals name ignoring case:
+	// usernames and addresses share one namespace (schema.md §3.3).
+	UserByName(ctx context.Context, name string) (User, error)
+	// CreateUser inserts the user, his e-mail, his membership in his
+	// tenant's all-users group and his policies, all or nothing.
+	// [ErrConflict] when the uuid, username or address is taken;
+	// [ErrNotFound] when the tenant, its all-users group or a policy slug
+	// (looked up in the top tenant) does not exist.
+	CreateUser(ctx context.Context, u NewUser) (User, error)
+	// SetPassword replaces the hash and salt; [ErrNotFound] when no user.
+	SetPassword(ctx context.Context, userUUID, hash string, salt []byte) error
+	// HasUsers reports whether there is any user.
+	HasUsers(ctx context.Context) (bool, error)
+	// ListUsers returns every user ordered by username (nulls last), uuid.
+	ListUsers(ctx context.Context) ([]User, error)
+}
+
+// Policies answers what a user may do.
+type Policies interface {
+	// UserAccesses returns, in this order and with duplicates kept: the
+	// accesses of the policy named basePolicy ("" for none; looked up by
+	// name in any tenant, the first found), those of the policies of the
+	// user's groups, those of the user's own policies. One round trip.
+	UserAccesses(ctx context.Context, userUUID, basePolicy string) ([]string, error)
+}
+
+// Tenant is the part of auth_tenant that the tree is made of.
+type Tenant struct {
+	UUID   string
+	Parent string // equal to UUID for the top tenant
+	Slug   string
+}
+
+// Tenants reads the tenant tree.
+type Tenants interface {
+	// TenantTree returns every tenant, in no particular order.
+	TenantTree(ctx context.Context) ([]Tenant, error)
+}
+
+// Options are the settings both databases understand.
+type Options struct {
+	// MaxConns bounds the connection pool. Default 32.
+	MaxConns int
+	// ConnMaxIdle closes connections idle for longer. Default 5 minutes.
+	ConnMaxIdle time.Duration
+	// Timeout bounds every single operation, waiting for a connection
+	// included. Default 5 seconds. It is also the longest a read can be in
+	// flight, which the cache's revocation rule relies on.
+	Timeout time.Duration
+}
+
+// Defaults returns o with unset fields filled.
+func (o Options) Defaults() Options {
+	if o.MaxConns <= 0 {
+		o.MaxConns = 32
+	}
+	if o.ConnMaxIdle <= 0 {
+		o.ConnMaxIdle = 5 * time.Minute
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = 5 * time.Second
+	}
+	return o
+}

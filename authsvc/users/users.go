@@ -1,0 +1,236 @@
+// Package users keeps the accounts people and services log in with.
+package users
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"github.com/wazo-edge/xivo-auth/authsvc/password"
+	"github.com/wazo-edge/xivo-auth/authsvc/store"
+)
+
+// MasterPolicy is the slug of the policy, seeded with the schema, that grants
+// everything. The first administrator gets it.
+const MasterPolicy = "wazo_default_master_user_policy"
+
+// maxName is the size of auth_user.username in characters.
+const maxName = 256
+
+// ErrExists reports that a login is taken: usernames and e-mail addresses of
+// all users are one namespace (schema.md §3.3).
+var ErrExists = errors.New("login already used")
+
+// ErrInvalid reports an input no account can have. The wrapping error says
+// what is wrong with it, in words fit for whoever typed it.
+var ErrInvalid = errors.New("invalid")
+
+// Store is what this room needs of a store.
+type Store interface {
+	store.Users
+	DeleteUserSessions(ctx context.Context, authID string) ([]store.EndedToken, error)
+}
+
+// Service manages accounts. Safe for concurrent use.
+type Service struct {
+	Store   Store
+	Checker *password.Checker
+	// Revoke takes tokens out of the cache of this process; nil where there
+	// is none, as on the command line.
+	Revoke func(tokens ...uuid.UUID)
+}
+
+// New is what an account is created from.
+type New struct {
+	Username, Password string
+	Email              string // optional
+	FirstName          string // optional
+	LastName           string // optional
+	Purpose            string // default "user"
+	Method             string // authentication method; default "default", his tenant's
+	Policies           []string
+}
+
+func (n New) validate() error {
+	switch n.Purpose {
+	case store.PurposeUser, store.PurposeInternal, store.PurposeExternalAPI:
+	default:
+		return fmt.Errorf("%w purpose %q: it is one of user, internal, external_api", ErrInvalid, n.Purpose)
+	}
+	switch {
+	case n.Username == "":
+		return fmt.Errorf("%w username: it is empty", ErrInvalid)
+	case utf8.RuneCountInString(n.Username) > maxName:
+		return fmt.Errorf("%w username: it is longer than %d characters", ErrInvalid, maxName)
+	case strings.Contains(n.Username, ":"):
+		// Basic credentials end the login at the first colon (RFC 7617).
+		return fmt.Errorf("%w username: a login cannot hold a colon", ErrInvalid)
+	case n.Password == "":
+		return fmt.Errorf("%w password: it is empty", ErrInvalid)
+	}
+	for _, s := range []string{n.Username, n.Email, n.FirstName, n.LastName} {
+		if !utf8.ValidString(s) || strings.ContainsRune(s, 0) {
+			return fmt.Errorf("%w text: it is not UTF-8 without NUL", ErrInvalid)
+		}
+	}
+	return nil
+}
+
+// Create adds an enabled account to the top tenant: [ErrExists] when its
+// username or address is taken, [ErrInvalid] for an input no account can have,
+// [store.ErrNotFound] for an unknown policy.
+func (s *Service) Create(ctx context.Context, n New) (store.User, error) {
+	if n.Purpose == "" {
+		n.Purpose = store.PurposeUser
+	}
+	if n.Method == "" {
+		n.Method = store.MethodDefault
+	}
+	if err := n.validate(); err != nil {
+		return store.User{}, err
+	}
+	for _, login := range []string{n.Username, n.Email} {
+		if login == "" {
+			continue
+		}
+		switch _, err := s.Store.UserByName(ctx, login); {
+		case err == nil:
+			return store.User{}, fmt.Errorf("%w: %q", ErrExists, login)
+		case !errors.Is(err, store.ErrNotFound):
+			return store.User{}, fmt.Errorf("looking for a login: %w", err)
+		}
+	}
+	hash, salt, err := password.Hash(n.Password)
+	if err != nil {
+		return store.User{}, err
+	}
+	u, err := s.Store.CreateUser(ctx, store.NewUser{
+		User: store.User{
+			Username: n.Username, FirstName: n.FirstName, LastName: n.LastName,
+			Enabled: true, Purpose: n.Purpose, Method: n.Method,
+		},
+		PasswordHash: hash,
+		PasswordSalt: salt,
+		Email:        n.Email,
+		PolicySlugs:  n.Policies,
+	})
+	if errors.Is(err, store.ErrConflict) {
+		return store.User{}, fmt.Errorf("%w: %q", ErrExists, n.Username)
+	}
+	if err != nil {
+		return store.User{}, fmt.Errorf("creating a user: %w", err)
+	}
+	return u, nil
+}
+
+// SetPassword replaces the password of the user with this login and ends his
+// sessions, so that whoever knew the old one is out. It returns how many
+// tokens that ended.
+func (s *Service) SetPassword(ctx context.Context, login, newPassword string) (ended int, err error) {
+	if newPassword == "" {
+		return 0, fmt.Errorf("%w password: it is empty", ErrInvalid)
+	}
+	u, err := s.Store.UserByName(ctx, login)
+	if err != nil {
+		return 0, fmt.Errorf("looking for a login: %w", err)
+	}
+	hash, salt, err := password.Hash(newPassword)
+	if err != nil {
+		return 0, err
+	}
+	if err := s.Store.SetPassword(ctx, u.UUID, hash, salt); err != nil {
+		return 0, fmt.Errorf("storing a password: %w", err)
+	}
+	tokens, err := s.Store.DeleteUserSessions(ctx, u.UUID)
+	if err != nil {
+		return 0, fmt.Errorf("ending sessions: %w", err)
+	}
+	if s.Revoke != nil {
+		ids := make([]uuid.UUID, 0, len(tokens))
+		for _, t := range tokens {
+			if id, err := uuid.Parse(t.UUID); err == nil {
+				ids = append(ids, id)
+			}
+		}
+		s.Revoke(ids...)
+	}
+	return len(tokens), nil
+}
+
+// List returns every account ordered by username.
+func (s *Service) List(ctx context.Context) ([]store.User, error) {
+	list, err := s.Store.ListUsers(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("listing users: %w", err)
+	}
+	return list, nil
+}
+
+// Bootstrapped tells what [Service.Bootstrap] did.
+type Bootstrapped int
+
+// The outcomes.
+const (
+	Created Bootstrapped = iota
+	AlreadyThere
+)
+
+// Bootstrap makes sure an administrator with this login and password exists:
+// it creates him, or does nothing when the password already is his. A login
+// that exists with another password is [ErrExists]: bootstrapping never
+// changes an account (config.md §3).
+func (s *Service) Bootstrap(ctx context.Context, login, pass string) (Bootstrapped, error) {
+	c, err := s.Store.CredentialsByLogin(ctx, login)
+	switch {
+	case err == nil:
+		ok, err := s.Checker.Check(ctx, pass, c.PasswordHash, c.PasswordSalt)
+		switch {
+		case err != nil:
+			return 0, err
+		case ok:
+			return AlreadyThere, nil
+		}
+		return 0, fmt.Errorf("%w: %q has another password", ErrExists, login)
+	case !errors.Is(err, store.ErrNotFound):
+		return 0, fmt.Errorf("looking for the administrator: %w", err)
+	}
+	_, err = s.Create(ctx, administrator(login, pass))
+	return Created, err
+}
+
+// FirstStart creates the first administrator of a database that holds no user
+// at all, and reports whether it did. A database that is already in use is
+// left alone, whatever its users are called: swapping this service in over a
+// live one must not add a way in.
+func (s *Service) FirstStart(ctx context.Context, login, pass string) (created bool, err error) {
+	used, err := s.Store.HasUsers(ctx)
+	if err != nil {
+		return false, fmt.Errorf("looking for users: %w", err)
+	}
+	if used {
+		return false, nil
+	}
+	_, err = s.Create(ctx, administrator(login, pass))
+	if errors.Is(err, ErrExists) {
+		return false, nil // another node was first
+	}
+	return err == nil, err
+}
+
+// administrator is the account both create. Its method is spelled out: it
+// must work whatever the top tenant's default becomes.
+func administrator(login, pass string) New {
+	return New{
+		Username: login, Password: pass, Purpose: store.PurposeInternal,
+		Method: store.MethodNative, Policies: []string{MasterPolicy},
+	}
+}
+
+// RandomPassword returns a password nobody has to remember for long: 26
+// letters and digits, 130 bits.
+func RandomPassword() string { return rand.Text() }
