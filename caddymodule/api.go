@@ -1,0 +1,44 @@
+package caddymodule
+
+import (
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/wazo-edge/xivo-auth/authsvc/httpapi"
+)
+
+// API serves the token API: everything below /0.1, and JSON errors for every
+// other path. Put it behind `handle_path` to mount it below a prefix.
+type API struct {
+	shared *shared
+}
+
+// CaddyModule implements [caddy.Module].
+func (*API) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.xivo_auth_api", New: func() caddy.Module { return new(API) }}
+}
+
+// Provision implements [caddy.Provisioner].
+func (a *API) Provision(ctx caddy.Context) (err error) {
+	a.shared, err = loadApp(ctx)
+	return err
+}
+
+// ServeHTTP implements [caddyhttp.MiddlewareHandler]. It answers every request
+// itself.
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	if !a.shared.enter() {
+		httpapi.WriteUnavailable(w)
+		return nil
+	}
+	defer a.shared.leave()
+	a.shared.ServeHTTP(w, r)
+	return nil
+}
+
+var (
+	_ caddyhttp.MiddlewareHandler = (*API)(nil)
+	_ caddy.Provisioner           = (*API)(nil)
+)

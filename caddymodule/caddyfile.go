@@ -1,0 +1,364 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"strconv"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+func init() {
+	httpcaddyfile.RegisterGlobalOption("xivo_auth", parseApp)
+	httpcaddyfile.RegisterHandlerDirective("xivo_auth_api", parseAPI)
+	httpcaddyfile.RegisterHandlerDirective("xivo_auth_guard", parseGuard)
+	// Where Caddy's own gates stand: after rewrites and before anything that
+	// answers.
+	httpcaddyfile.RegisterDirectiveOrder("xivo_auth_guard", httpcaddyfile.Before, "basic_auth")
+	httpcaddyfile.RegisterDirectiveOrder("xivo_auth_api", httpcaddyfile.Before, "respond")
+}
+
+// parseApp parses the global option:
+//
+//	xivo_auth {
+//		store <engine> ...
+//		backend <name> ...
+//		cache {
+//			grants <count>
+//			negative <count> [<ttl>]
+//			max_age <duration>
+//		}
+//		stale_if_error <duration>
+//		token_lifetime <duration>
+//		default_user_policy <name>
+//		backend_policy <backend> <name>
+//		cleanup_interval <duration>
+//		cleanup_batch <count>
+//		bootstrap <user> [<password>]
+//		xivo_uuid <uuid>
+//		startup_check warn|require
+//		cors off
+//		cors {
+//			allow_headers <name...>
+//		}
+//	}
+func parseApp(d *caddyfile.Dispenser, prev any) (any, error) {
+	if prev != nil {
+		return nil, d.Err("xivo_auth is configured twice")
+	}
+	a := new(App)
+	if err := a.UnmarshalCaddyfile(d); err != nil {
+		return nil, err
+	}
+	return httpcaddyfile.App{Name: "xivo_auth", Value: caddyconfig.JSON(a, nil)}, nil
+}
+
+// UnmarshalCaddyfile implements [caddyfile.Unmarshaler]; the syntax is that of
+// the global option xivo_auth.
+func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the option's name
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	seen := once{}
+	for d.NextBlock(0) {
+		option := d.Val()
+		if option != "backend" && option != "backend_policy" {
+			if err := seen.mark(d, option); err != nil {
+				return err
+			}
+		}
+		if err := a.option(d, option); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *App) option(d *caddyfile.Dispenser, option string) (err error) {
+	switch option {
+	case "store":
+		a.StoreRaw, err = guest(d, "xivo_auth.stores.", "engine")
+	case "backend":
+		var raw json.RawMessage
+		raw, err = guest(d, "xivo_auth.backends.", "backend")
+		a.BackendsRaw = append(a.BackendsRaw, raw)
+	case "cache":
+		err = a.Cache.unmarshal(d)
+	case "stale_if_error":
+		err = duration(d, &a.StaleIfError)
+	case "token_lifetime":
+		err = duration(d, &a.TokenLifetime)
+	case "default_user_policy":
+		err = word(d, &a.DefaultUserPolicy)
+	case "backend_policy":
+		var backend, policy string
+		if !d.Args(&backend, &policy) || d.NextArg() {
+			return d.ArgErr()
+		}
+		if a.BackendPolicies == nil {
+			a.BackendPolicies = map[string]string{}
+		}
+		if _, twice := a.BackendPolicies[backend]; twice {
+			return d.Errf("backend_policy for %s is given twice", backend)
+		}
+		a.BackendPolicies[backend] = policy
+	case "cleanup_interval":
+		err = duration(d, &a.CleanupInterval)
+	case "cleanup_batch":
+		err = count(d, &a.CleanupBatch)
+	case "bootstrap":
+		args := d.RemainingArgs()
+		if len(args) < 1 || len(args) > 2 {
+			return d.ArgErr()
+		}
+		a.Bootstrap = &BootstrapConfig{User: args[0]}
+		if len(args) == 2 {
+			a.Bootstrap.Password = args[1]
+		}
+	case "xivo_uuid":
+		err = word(d, &a.XiVOUUID)
+	case "startup_check":
+		if err = word(d, &a.StartupCheck); err == nil && a.StartupCheck != checkWarn && a.StartupCheck != checkRequire {
+			err = d.Errf("startup_check is %s or %s, not %q", checkWarn, checkRequire, a.StartupCheck)
+		}
+	case "cors":
+		err = a.CORS.unmarshal(d)
+	default:
+		err = d.Errf("unknown option %q of xivo_auth: it is one of store, backend, cache, stale_if_error, token_lifetime, "+
+			"default_user_policy, backend_policy, cleanup_interval, cleanup_batch, bootstrap, xivo_uuid, startup_check, cors", option)
+	}
+	return err
+}
+
+func (c *CacheConfig) unmarshal(d *caddyfile.Dispenser) (err error) {
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	seen := once{}
+	for nesting := d.Nesting(); d.NextBlock(nesting) && err == nil; {
+		option := d.Val()
+		if err := seen.mark(d, option); err != nil {
+			return err
+		}
+		switch option {
+		case "grants":
+			err = count(d, &c.Grants)
+		case "negative":
+			args := d.RemainingArgs()
+			if len(args) < 1 || len(args) > 2 {
+				return d.ArgErr()
+			}
+			if c.Negative, err = parseCount(d, args[0]); err == nil && len(args) == 2 {
+				c.NegativeTTL, err = parseDuration(d, args[1])
+			}
+		case "max_age":
+			err = duration(d, &c.MaxAge)
+		default:
+			err = d.Errf("unknown option %q of cache: it is one of grants, negative, max_age", option)
+		}
+	}
+	return err
+}
+
+func (c *CORSConfig) unmarshal(d *caddyfile.Dispenser) error {
+	if d.NextArg() {
+		if d.Val() != "off" || d.NextArg() {
+			return d.Err("cors takes off, or a block")
+		}
+		c.Disabled = true
+		return nil
+	}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		if d.Val() != "allow_headers" || c.AllowHeaders != nil {
+			return d.Errf("unknown or repeated option %q of cors: it is allow_headers, once", d.Val())
+		}
+		if c.AllowHeaders = d.RemainingArgs(); len(c.AllowHeaders) == 0 {
+			return d.ArgErr()
+		}
+	}
+	return nil
+}
+
+// UnmarshalCaddyfile implements [caddyfile.Unmarshaler]:
+//
+//	store sqlite [<path>] {
+//		max_conns <count>
+//		timeout   <duration>
+//	}
+func (s *SQLite) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the engine's name
+	if d.NextArg() {
+		s.Path = d.Val()
+	}
+	return storeBlock(d, &s.MaxConns, nil, &s.Timeout)
+}
+
+// UnmarshalCaddyfile implements [caddyfile.Unmarshaler]:
+//
+//	store postgres <dsn> {
+//		max_conns     <count>
+//		conn_max_idle <duration>
+//		timeout       <duration>
+//	}
+func (p *Postgres) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the engine's name
+	if !d.NextArg() {
+		return d.Err("store postgres needs a dsn, such as {env.XIVO_AUTH_DSN}")
+	}
+	p.DSN = d.Val()
+	return storeBlock(d, &p.MaxConns, &p.ConnMaxIdle, &p.Timeout)
+}
+
+// storeBlock parses what both stores can be told; idle nil is not offered.
+func storeBlock(d *caddyfile.Dispenser, conns *int, idle, timeout *caddy.Duration) (err error) {
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	seen := once{}
+	for nesting := d.Nesting(); d.NextBlock(nesting) && err == nil; {
+		option := d.Val()
+		if err := seen.mark(d, option); err != nil {
+			return err
+		}
+		switch {
+		case option == "max_conns":
+			err = count(d, conns)
+		case option == "conn_max_idle" && idle != nil:
+			err = duration(d, idle)
+		case option == "timeout":
+			err = duration(d, timeout)
+		case idle != nil:
+			err = d.Errf("unknown option %q of store: it is one of max_conns, conn_max_idle, timeout", option)
+		default:
+			err = d.Errf("unknown option %q of store: it is one of max_conns, timeout", option)
+		}
+	}
+	return err
+}
+
+// UnmarshalCaddyfile implements [caddyfile.Unmarshaler]:
+//
+//	backend wazo_user
+func (*WazoUser) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the backend's name
+	if d.NextArg() || d.NextBlock(d.Nesting()) {
+		return d.Err("wazo_user takes no options")
+	}
+	return nil
+}
+
+// parseAPI parses the directive, which takes nothing:
+//
+//	xivo_auth_api [<matcher>]
+func parseAPI(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	h.Next() // the directive's name
+	if h.NextArg() || h.NextBlock(0) {
+		return nil, h.Err("xivo_auth_api takes no options")
+	}
+	return new(API), nil
+}
+
+// parseGuard parses the directive:
+//
+//	xivo_auth_guard [<matcher>] {
+//		scope <access>
+//	}
+//
+// Without a scope every valid token passes.
+func parseGuard(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	g := new(Guard)
+	h.Next() // the directive's name
+	if h.NextArg() {
+		return nil, h.Errf("unexpected %q: xivo_auth_guard takes a block", h.Val())
+	}
+	for h.NextBlock(0) {
+		switch h.Val() {
+		case "scope":
+			if g.Scope != "" {
+				return nil, h.Err("scope is given twice")
+			}
+			if !h.AllArgs(&g.Scope) || g.Scope == "" {
+				return nil, h.Err("scope takes one access, such as confd.users.read")
+			}
+		default:
+			return nil, h.Errf("unknown option %q of xivo_auth_guard: it is scope", h.Val())
+		}
+	}
+	return g, nil
+}
+
+// once refuses options that are given twice: the second would silently win.
+type once map[string]bool
+
+func (o once) mark(d *caddyfile.Dispenser, option string) error {
+	if o[option] {
+		return d.Errf("%s is given twice", option)
+	}
+	o[option] = true
+	return nil
+}
+
+// guest parses a module named by the next argument, and its options.
+func guest(d *caddyfile.Dispenser, namespace, key string) (json.RawMessage, error) {
+	if !d.NextArg() {
+		return nil, d.ArgErr()
+	}
+	name := d.Val()
+	mod, err := caddyfile.UnmarshalModule(d, namespace+name)
+	if err != nil {
+		return nil, err
+	}
+	return caddyconfig.JSONModuleObject(mod, key, name, nil), nil
+}
+
+func word(d *caddyfile.Dispenser, to *string) error {
+	if !d.AllArgs(to) {
+		return d.ArgErr()
+	}
+	return nil
+}
+
+func duration(d *caddyfile.Dispenser, to *caddy.Duration) (err error) {
+	var text string
+	if err := word(d, &text); err != nil {
+		return err
+	}
+	*to, err = parseDuration(d, text)
+	return err
+}
+
+func parseDuration(d *caddyfile.Dispenser, text string) (caddy.Duration, error) {
+	v, err := caddy.ParseDuration(text)
+	if err != nil {
+		return 0, d.Errf("%q is not a duration: %v", text, err)
+	}
+	return caddy.Duration(v), nil
+}
+
+func count(d *caddyfile.Dispenser, to *int) (err error) {
+	var text string
+	if err := word(d, &text); err != nil {
+		return err
+	}
+	*to, err = parseCount(d, text)
+	return err
+}
+
+func parseCount(d *caddyfile.Dispenser, text string) (int, error) {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		return 0, d.Errf("%q is not a positive number", text)
+	}
+	return n, nil
+}
+
+var (
+	_ caddyfile.Unmarshaler = (*App)(nil)
+	_ caddyfile.Unmarshaler = (*SQLite)(nil)
+	_ caddyfile.Unmarshaler = (*Postgres)(nil)
+	_ caddyfile.Unmarshaler = (*WazoUser)(nil)
+)

@@ -1,0 +1,107 @@
+package caddymodule
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/wazo-edge/xivo-auth/authsvc/grant"
+	"github.com/wazo-edge/xivo-auth/authsvc/guard"
+)
+
+// The headers that tell an upstream who a request is from. Every X-Auth-* other
+// than the token itself is ours.
+const (
+	headerUser     = "X-Auth-User-Uuid"
+	headerTenant   = "X-Auth-Tenant-Uuid"
+	headerSession  = "X-Auth-Session-Uuid"
+	headerID       = "X-Auth-Id"
+	headerPurpose  = "X-Auth-Purpose"
+	headerDegraded = "X-Auth-Degraded"
+	headerToken    = "X-Auth-Token"
+)
+
+// stripIdentity removes every header a client could pass off as ours, from the
+// header and the trailer. Spelling does not matter: the upstreams are WSGI
+// servers, which read X_Auth_User_Uuid, and some X.Auth.User.Uuid, as
+// X-Auth-User-Uuid (Caddy GHSA-f59h-q822-g45g, oauth2-proxy CVE-2025-64484).
+// An alias of the token's own header goes, too: the guard would judge one
+// token and the upstream use another.
+//
+// Names are also taken out of Connection: a client that lists one there has
+// the reverse proxy drop the header that we set (Traefik #8319).
+func stripIdentity(r *http.Request) {
+	for name := range r.Header {
+		if isIdentity(name) {
+			delete(r.Header, name)
+		}
+	}
+	for name := range r.Trailer {
+		if isIdentity(name) || name == headerToken {
+			delete(r.Trailer, name)
+		}
+	}
+	if conn := r.Header["Connection"]; len(conn) > 0 {
+		r.Header["Connection"] = withoutManaged(conn)
+	}
+}
+
+// isIdentity reports whether name is an X-Auth- header in any spelling, other
+// than the token's own in its canonical one.
+func isIdentity(name string) bool {
+	const prefix = "x-auth-"
+	if len(name) < len(prefix) || name == headerToken {
+		return false
+	}
+	for i := range len(prefix) {
+		c := name[i]
+		switch {
+		case c == '_' || c == '.':
+			c = '-'
+		case 'A' <= c && c <= 'Z':
+			c += 'a' - 'A'
+		}
+		if c != prefix[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// withoutManaged drops the names of headers the guard reads or sets from the
+// values of a Connection header.
+func withoutManaged(values []string) []string {
+	kept := make([]string, 0, len(values))
+	for _, v := range values {
+		for option := range strings.SplitSeq(v, ",") {
+			option = strings.TrimSpace(option)
+			canonical := http.CanonicalHeaderKey(option)
+			if option != "" && canonical != headerToken && canonical != "Wazo-Tenant" && !isIdentity(option) {
+				kept = append(kept, option)
+			}
+		}
+	}
+	return kept
+}
+
+// setIdentity tells the upstream who the request is from.
+func setIdentity(h http.Header, d guard.Decision) {
+	authID, session, tenant := d.Grant.Identity()
+	if d.Tenant != "" {
+		tenant = d.Tenant
+	}
+	values := [...]string{authID, session, tenant, d.Grant.Purpose()}
+	h[headerID] = values[0:1:1]
+	h[headerSession] = values[1:2:2]
+	if tenant != "" {
+		h[headerTenant] = values[2:3:3]
+	}
+	if values[3] != "" {
+		h[headerPurpose] = values[3:4:4]
+	}
+	if d.Grant.IsUser() {
+		h[headerUser] = values[0:1:1]
+	}
+	if d.State == grant.Degraded {
+		h[headerDegraded] = []string{"1"}
+	}
+}
