@@ -84,6 +84,7 @@ type Service struct {
 
 	janitor struct {
 		sync.Mutex
+		tokens.Janitor
 		stop func() // ends the running one and waits for it; nil when none
 	}
 }
@@ -242,7 +243,16 @@ func (s *Service) runJanitor(j tokens.Janitor) {
 		defer close(done)
 		j.Run(ctx)
 	}()
-	s.janitor.stop = func() { cancel(); <-done }
+	s.janitor.Janitor, s.janitor.stop = j, func() { cancel(); <-done }
+}
+
+// PurgeExpired removes the tokens that have expired by now, without waiting
+// for the next time that is due, and returns how many those were.
+func (s *Service) PurgeExpired(ctx context.Context) (int, error) {
+	s.janitor.Lock()
+	j := s.janitor.Janitor
+	s.janitor.Unlock()
+	return j.Purge(ctx)
 }
 
 // Close ends the service's goroutines, then the cache, then the store. No

@@ -10,6 +10,7 @@
 package grant
 
 import (
+	"strings"
 	"time"
 	"unique"
 	"unsafe"
@@ -84,7 +85,9 @@ func New(f Fields, validated time.Time) *Grant {
 		ownACL:    f.OwnACL,
 		xivo:      unique.Make(f.XiVOUUID),
 		agent:     unique.Make(f.UserAgent),
-		addr:      f.RemoteAddr,
+		// A copy: the text may be cut out of a header of any length, which the
+		// grant would keep alive for as long as it is resident.
+		addr: strings.Clone(f.RemoteAddr),
 	}
 	var r rare
 	g.user, r.authID = pack(f.AuthID)
@@ -110,9 +113,10 @@ func New(f Fields, validated time.Time) *Grant {
 	return g
 }
 
-// pack returns s as a uuid, or as itself when it is none.
+// pack returns s as a uuid, or as itself when it is none. The nil uuid stays
+// text, too: packed, it stands for the empty string.
 func pack(s string) (uuid.UUID, string) {
-	if id, ok := ParseID(s); ok {
+	if id, ok := ParseID(s); ok && id != (uuid.UUID{}) {
 		return id, ""
 	}
 	return uuid.UUID{}, s
@@ -120,10 +124,18 @@ func pack(s string) (uuid.UUID, string) {
 
 // unpack reverses pack.
 func unpack(id uuid.UUID, text string) string {
-	if text != "" || id == (uuid.UUID{}) {
+	if id == (uuid.UUID{}) {
 		return text
 	}
 	return id.String()
+}
+
+// appendPacked appends what unpack returns.
+func appendPacked(dst []byte, id uuid.UUID, text string) []byte {
+	if id == (uuid.UUID{}) {
+		return append(dst, text...)
+	}
+	return AppendID(dst, id)
 }
 
 func (g *Grant) odd() rare {
@@ -159,7 +171,7 @@ func (g *Grant) Tenant() string {
 // Identity returns what [Grant.AuthID], [Grant.SessionUUID] and [Grant.Tenant]
 // do, with one allocation for all three.
 func (g *Grant) Identity() (authID, session, tenant string) {
-	if g.rare != nil {
+	if none := (uuid.UUID{}); g.rare != nil || g.user == none || g.session == none || g.tenant == none {
 		return g.AuthID(), g.SessionUUID(), g.Tenant()
 	}
 	b := AppendID(make([]byte, 0, 3*textLen), g.user)
@@ -217,23 +229,31 @@ func (g *Grant) Allows(required string) bool {
 }
 
 func (g *Grant) appendAuthID(dst []byte) []byte {
-	if g.rare != nil && g.rare.authID != "" {
-		return append(dst, g.rare.authID...)
+	if g.rare != nil {
+		return appendPacked(dst, g.user, g.rare.authID)
 	}
-	return AppendID(dst, g.user)
+	return appendPacked(dst, g.user, "")
 }
 
 func (g *Grant) appendSession(dst []byte) []byte {
-	if g.rare != nil && g.rare.session != "" {
-		return append(dst, g.rare.session...)
+	if g.rare != nil {
+		return appendPacked(dst, g.session, g.rare.session)
 	}
-	return AppendID(dst, g.session)
+	return appendPacked(dst, g.session, "")
 }
 
+// sharedAgent is the longest User-Agent that counts as one of the few every
+// client of a kind sends.
+const sharedAgent = 256
+
 // Size is about how many bytes the grant keeps resident, its ACL included when
-// it was the first to hold it.
+// it was the first to hold it, and a User-Agent so long that it is nobody
+// else's.
 func (g *Grant) Size() int {
 	n := int(unsafe.Sizeof(*g)) + len(g.addr)
+	if agent := len(g.agent.Value()); agent > sharedAgent {
+		n += agent
+	}
 	if r := g.rare; r != nil {
 		n += int(unsafe.Sizeof(*r)) + len(r.authID) + len(r.session) + len(r.tenant) + len(r.pbxUser) + len(r.metadata) + len(r.tenantMD)
 	}

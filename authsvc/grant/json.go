@@ -152,6 +152,10 @@ func AppendString(dst []byte, s string) []byte {
 			continue
 		case c == '"' || c == '\\':
 			dst = append(dst, '\\', c)
+		case c == '\b':
+			dst = append(dst, '\\', 'b')
+		case c == '\f':
+			dst = append(dst, '\\', 'f')
 		case c == '\n':
 			dst = append(dst, '\\', 'n')
 		case c == '\r':

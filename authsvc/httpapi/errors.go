@@ -4,6 +4,7 @@
 package httpapi
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -194,7 +195,8 @@ func appendTimestamp(b []byte, t time.Time) []byte {
 }
 
 // AsError returns the answer err stands for: itself when it is an [Error],
-// 503 when the store is unavailable, 500 for what nobody foresaw.
+// 503 when the store is unavailable or the time to ask it was up, 500 for what
+// nobody foresaw.
 func AsError(err error) *Error {
 	var e *Error
 	switch {
@@ -204,7 +206,8 @@ func AsError(err error) *Error {
 		return errTooLarge
 	case errors.Is(err, form.ErrSyntax):
 		return errBody
-	case errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrSchema):
+	case errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrSchema),
+		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return errUnavailable.Because(err)
 	default:
 		return errInternal.Because(err)

@@ -66,8 +66,10 @@ func (s *Snapshot) within(ctx context.Context, age time.Duration) (*Tree, error)
 	})
 	select {
 	case r := <-done:
-		if d := s.held.Load(); r.Err != nil && age == maxAge && d != nil && s.now().Sub(d.at) < staleIfError {
-			return d.Tree, nil
+		if d := s.held.Load(); r.Err != nil && age == maxAge && d != nil {
+			if a := s.now().Sub(d.at); a >= 0 && a < staleIfError {
+				return d.Tree, nil
+			}
 		}
 		t, _ := r.Val.(*Tree)
 		return t, r.Err

@@ -51,7 +51,7 @@ func (j Janitor) Purge(ctx context.Context) (removed int, err error) {
 			return removed, fmt.Errorf("removing expired tokens: %w", err)
 		}
 		removed += len(ended)
-		if len(ended) < j.Batch {
+		if len(ended) == 0 || len(ended) < j.Batch {
 			if removed > 0 {
 				j.Log.LogAttrs(ctx, slog.LevelInfo, "removed expired tokens", slog.Int("tokens", removed))
 			}

@@ -1,0 +1,49 @@
+// Package postgres opens a store in PostgreSQL (12 or later), on the very
+// schema of the historical service: both can work on one database.
+package postgres
+
+import (
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/lib/pq"
+
+	"github.com/wazo-edge/xivo-auth/authsvc/store"
+	"github.com/wazo-edge/xivo-auth/authsvc/store/sqlstore"
+)
+
+// applicationName tells operators in pg_stat_activity who is connected.
+const applicationName = "xivo-auth"
+
+// errDSN names no cause: whatever a parser says about a connection string may
+// quote the password in it.
+var errDSN = errors.New("postgres: the connection string cannot be understood (what is wrong is not repeated here " +
+	"because it may hold a password): want postgres://user:password@host:5432/database?sslmode=… with special " +
+	"characters percent-encoded, or host=… dbname=… user=… password='…' sslmode=…")
+
+// Open returns a store on the database that dsn names, a URL of scheme
+// postgres or postgresql or a list of key=value pairs, completed by the usual
+// PG… variables of the environment. It does not connect: an unreachable
+// server shows at the first call, as [store.ErrUnavailable].
+//
+// Without connect_timeout the store's timeout bounds connecting, too. Queries
+// go in one message without named statements, so a pooler in transaction mode
+// may stand between.
+func Open(dsn string, o store.Options) (*sqlstore.Store, error) {
+	o = o.Defaults()
+	cfg, err := pq.NewConfig(dsn)
+	if err != nil {
+		return nil, errDSN
+	}
+	if cfg.ConnectTimeout <= 0 {
+		// The option counts in whole seconds.
+		cfg.ConnectTimeout = max(o.Timeout.Round(time.Second), time.Second)
+	}
+	if cfg.ApplicationName == "" {
+		cfg.ApplicationName = applicationName
+	}
+	// Parse, bind and execute travel together: one round trip, not two.
+	cfg.BinaryParameters = true
+	return sqlstore.New(sql.OpenDB(&connector{cfg: cfg}), dialect{}, o), nil
+}

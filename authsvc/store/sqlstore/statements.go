@@ -1,0 +1,44 @@
+package sqlstore
+
+const sqlPing = `select 1`
+
+// statements are all statements in the dialect's form.
+type statements struct {
+	ping string
+
+	token string
+
+	credentials, userByName, hasUsers, listUsers, setPassword               string
+	home, loginTaken, insertUser, insertEmail, insertMember, insertPolicies string
+
+	userAccesses, tenantTree string
+
+	listTables, revision string
+}
+
+func rebind(d Dialect) statements {
+	return statements{
+		ping: d.Rebind(sqlPing),
+
+		token: d.Rebind(sqlToken),
+
+		credentials: d.Rebind(sqlCredentials),
+		userByName:  d.Rebind(sqlUserByName),
+		hasUsers:    d.Rebind(sqlHasUsers),
+		listUsers:   d.Rebind(sqlListUsers),
+		setPassword: d.Rebind(sqlSetPassword),
+
+		home:           d.Rebind(sqlHome),
+		loginTaken:     d.Rebind(sqlLoginTaken),
+		insertUser:     d.Rebind(sqlInsertUser),
+		insertEmail:    d.Rebind(sqlInsertEmail),
+		insertMember:   d.Rebind(sqlInsertMember),
+		insertPolicies: d.Rebind(sqlInsertPolicies),
+
+		userAccesses: d.Rebind(sqlUserAccesses),
+		tenantTree:   d.Rebind(sqlTenantTree),
+
+		listTables: d.Rebind(d.ListTables()),
+		revision:   d.Rebind(sqlRevision),
+	}
+}

@@ -1,0 +1,223 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/wazo-edge/xivo-auth/authsvc/store"
+)
+
+var faultCases = map[string]func(*testing.T, *bench){
+	"Fault/Cancelled":     testCancelled,
+	"Fault/Deadline":      testDeadline,
+	"Fault/CancelledWait": testCancelledWait,
+	"Fault/Timeout":       testTimeout,
+	"Fault/PoolExhausted": testPoolExhausted,
+	"Fault/Closed":        testClosed,
+	"Fault/NUL":           testNUL,
+	"Fault/NULWrites":     testNULWrites,
+}
+
+// calls calls every method of the interface but Close.
+var calls = []struct {
+	method string
+	call   func(context.Context, *bench) error
+}{
+	{"State", func(ctx context.Context, b *bench) error { _, err := b.State(ctx); return err }},
+	{"Migrate", func(ctx context.Context, b *bench) error { _, err := b.Migrate(ctx); return err }},
+	{"Ping", func(ctx context.Context, b *bench) error { return b.Ping(ctx) }},
+	{"CreateToken", func(ctx context.Context, b *bench) error {
+		return b.CreateToken(ctx, store.Session{UUID: newID(), TenantUUID: b.top}, store.Token{UUID: newID(), AuthID: "a"})
+	}},
+	{"Token", func(ctx context.Context, b *bench) error { _, err := b.Token(ctx, newID()); return err }},
+	{"DeleteToken", func(ctx context.Context, b *bench) error { _, err := b.DeleteToken(ctx, newID()); return err }},
+	{"DeleteExpiredTokens", func(ctx context.Context, b *bench) error { _, err := b.DeleteExpiredTokens(ctx, 1, 1); return err }},
+	{"DeleteUserSessions", func(ctx context.Context, b *bench) error { _, err := b.DeleteUserSessions(ctx, "a"); return err }},
+	{"CredentialsByLogin", func(ctx context.Context, b *bench) error { _, err := b.CredentialsByLogin(ctx, "a"); return err }},
+	{"UserByName", func(ctx context.Context, b *bench) error { _, err := b.UserByName(ctx, "a"); return err }},
+	{"CreateUser", func(ctx context.Context, b *bench) error {
+		_, err := b.CreateUser(ctx, store.NewUser{User: store.User{Username: "a", Purpose: store.PurposeUser}})
+		return err
+	}},
+	{"SetPassword", func(ctx context.Context, b *bench) error { return b.SetPassword(ctx, newID(), "a", []byte("a")) }},
+	{"HasUsers", func(ctx context.Context, b *bench) error { _, err := b.HasUsers(ctx); return err }},
+	{"ListUsers", func(ctx context.Context, b *bench) error { _, err := b.ListUsers(ctx); return err }},
+	{"UserAccesses", func(ctx context.Context, b *bench) error { _, err := b.UserAccesses(ctx, newID(), "a"); return err }},
+	{"TenantTree", func(ctx context.Context, b *bench) error { _, err := b.TenantTree(ctx); return err }},
+}
+
+func testCancelled(t *testing.T, b *bench) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	rows := b.userRows()
+	for _, c := range calls {
+		want(t, c.method, c.call(ctx, b), store.ErrUnavailable, context.Canceled)
+	}
+	equal(t, "rows written after all", b.userRows(), rows)
+	must(t, "Ping afterwards", b.Ping(t.Context()))
+}
+
+func testDeadline(t *testing.T, b *bench) {
+	ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+	defer cancel()
+	for _, c := range calls {
+		want(t, c.method, c.call(ctx, b), store.ErrUnavailable, context.DeadlineExceeded)
+	}
+	must(t, "Ping afterwards", b.Ping(t.Context()))
+}
+
+// hold inserts a session in a transaction that stays open, so that whoever
+// inserts the same one has to wait.
+func (b *bench) hold(session string) (release func()) {
+	b.t.Helper()
+	tx, err := b.DB.BeginTx(context.Background(), nil)
+	must(b.t, "begin", err)
+	if _, err := tx.ExecContext(b.t.Context(), b.Rebind(`insert into auth_session (uuid, mobile, tenant_uuid)
+values ($1, false, $2)`), session, b.top); err != nil {
+		_ = tx.Rollback()
+		b.t.Fatal(err)
+	}
+	return func() { _ = tx.Rollback() }
+}
+
+// Whatever a call waits for, it returns when its context ends, and the store
+// works on.
+func testCancelledWait(t *testing.T, b *bench) {
+	other := b.reopen(store.Options{Timeout: patience})
+	session := newID()
+	release := b.hold(session)
+	defer release()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	err := promptly(t, ctx, "CreateToken", func() error {
+		return other.Store.CreateToken(ctx, store.Session{UUID: session, TenantUUID: b.top}, store.Token{UUID: newID(), AuthID: "a"})
+	})
+	want(t, "CreateToken", err, store.ErrUnavailable, context.DeadlineExceeded)
+	release()
+	must(t, "CreateToken afterwards", other.Store.CreateToken(t.Context(),
+		store.Session{UUID: session, TenantUUID: b.top}, store.Token{UUID: newID(), AuthID: "a"}))
+}
+
+// Without a deadline of the caller's, the store's own counts.
+func testTimeout(t *testing.T, b *bench) {
+	const timeout = 100 * time.Millisecond
+	other := b.reopen(store.Options{Timeout: timeout})
+	session := newID()
+	defer b.hold(session)()
+	start := time.Now()
+	err := other.Store.CreateToken(t.Context(), store.Session{UUID: session, TenantUUID: b.top}, store.Token{UUID: newID(), AuthID: "a"})
+	want(t, "CreateToken", err, store.ErrUnavailable)
+	if d := time.Since(start); d > timeout+slack {
+		t.Errorf("returned after %v", d)
+	}
+}
+
+func testPoolExhausted(t *testing.T, b *bench) {
+	other := b.reopen(store.Options{Timeout: 100 * time.Millisecond, MaxConns: 1})
+	conn, err := other.DB.Conn(t.Context())
+	must(t, "Conn", err)
+	want(t, "Ping", other.Store.Ping(t.Context()), store.ErrUnavailable, context.DeadlineExceeded)
+	must(t, "Close", conn.Close())
+	must(t, "Ping afterwards", b.Ping(t.Context()))
+}
+
+func testClosed(t *testing.T, b *bench) {
+	f := b.reopen(store.Options{})
+	must(t, "Ping", f.Store.Ping(t.Context()))
+	must(t, "Close", f.Store.Close())
+	must(t, "Close again", f.Store.Close())
+	closed := *b
+	closed.Store = f.Store
+	for _, c := range calls {
+		want(t, c.method, c.call(t.Context(), &closed), store.ErrUnavailable)
+	}
+	must(t, "the other store's Ping", b.Ping(t.Context()))
+}
+
+// unsearchable is text no row can hold. Postgres refuses it with an error of
+// the statement, which must not look like one of the server.
+var unsearchable = []string{"\x00", "a\x00", "a\x00b", "\xff", "a\xc3", "\xed\xa0\x80"}
+
+func testNUL(t *testing.T, b *bench) {
+	b.user("a", "a@example.org")
+	b.policy(b.top, "base", "x")
+	b.token("a", 1)
+	for _, s := range unsearchable {
+		ctx := t.Context()
+		_, err := b.Token(ctx, s)
+		want(t, "Token", err, store.ErrNotFound)
+		_, err = b.DeleteToken(ctx, s)
+		want(t, "DeleteToken", err, store.ErrNotFound)
+		_, err = b.CredentialsByLogin(ctx, s)
+		want(t, "CredentialsByLogin", err, store.ErrNotFound)
+		_, err = b.UserByName(ctx, s)
+		want(t, "UserByName", err, store.ErrNotFound)
+		want(t, "SetPassword", b.SetPassword(ctx, s, "x", nil), store.ErrNotFound)
+		ended, err := b.DeleteUserSessions(ctx, s)
+		if err != nil || len(ended) != 0 {
+			t.Errorf("DeleteUserSessions(%q) = %v, %v", s, ended, err)
+		}
+		equal(t, "accesses", b.accesses(s, "base"), []string{"x"})
+		equal(t, "accesses", b.accesses("", s), []string{})
+		_, err = b.CreateUser(ctx, store.NewUser{User: store.User{Purpose: store.PurposeUser, TenantUUID: s}})
+		want(t, "CreateUser, tenant", err, store.ErrNotFound)
+		_, err = b.CreateUser(ctx, store.NewUser{User: store.User{Purpose: store.PurposeUser}, PolicySlugs: []string{s}})
+		want(t, "CreateUser, policy", err, store.ErrNotFound)
+	}
+}
+
+func testNULWrites(t *testing.T, b *bench) {
+	u := b.user("a", "")
+	for _, bad := range unsearchable {
+		var errs []error
+		for _, spoil := range []func(*store.Session, *store.Token){
+			func(s *store.Session, t *store.Token) { s.UUID, t.SessionUUID = bad, bad },
+			func(s *store.Session, _ *store.Token) { s.TenantUUID = bad },
+			func(_ *store.Session, t *store.Token) { t.UUID = bad },
+			func(_ *store.Session, t *store.Token) { t.AuthID = bad },
+			func(_ *store.Session, t *store.Token) { t.PBXUserUUID = bad },
+			func(_ *store.Session, t *store.Token) { t.XiVOUUID = bad },
+			func(_ *store.Session, t *store.Token) { t.Metadata = bad },
+			func(_ *store.Session, t *store.Token) { t.UserAgent = bad },
+			func(_ *store.Session, t *store.Token) { t.RemoteAddr = bad },
+			func(_ *store.Session, t *store.Token) { t.ACL = []string{"ok", bad} },
+		} {
+			s, tok := store.Session{UUID: newID(), TenantUUID: b.top}, store.Token{UUID: newID(), AuthID: "a"}
+			spoil(&s, &tok)
+			errs = append(errs, b.CreateToken(t.Context(), s, tok))
+		}
+		for _, spoil := range []func(*store.NewUser){
+			func(u *store.NewUser) { u.UUID = bad },
+			func(u *store.NewUser) { u.Username = bad },
+			func(u *store.NewUser) { u.FirstName = bad },
+			func(u *store.NewUser) { u.LastName = bad },
+			func(u *store.NewUser) { u.Purpose = bad },
+			func(u *store.NewUser) { u.Method = bad },
+			func(u *store.NewUser) { u.Email = bad },
+			func(u *store.NewUser) { u.PasswordHash = bad },
+		} {
+			n := store.NewUser{User: store.User{Username: "n", Purpose: store.PurposeUser}}
+			spoil(&n)
+			_, err := b.CreateUser(t.Context(), n)
+			errs = append(errs, err)
+		}
+		errs = append(errs, b.SetPassword(t.Context(), u.UUID, bad, []byte(bad)))
+		for i, err := range errs {
+			want(t, "write of "+strings.ToValidUTF8(bad, "?"), err, store.ErrInvalid)
+			if errors.Is(err, store.ErrUnavailable) {
+				t.Errorf("write %d: bad input looks like a broken server: %v", i, err)
+			}
+		}
+	}
+	equal(t, "tokens", b.count(`select count(*) from auth_token`), 0)
+	equal(t, "users", b.count(`select count(*) from auth_user`), 1)
+	// Bytes are not text: a salt may hold anything.
+	must(t, "SetPassword", b.SetPassword(t.Context(), u.UUID, "x", []byte{0, 0xff, 0}))
+	c, err := b.CredentialsByLogin(t.Context(), "a")
+	if err == nil {
+		equal(t, "salt", c.PasswordSalt, []byte{0, 0xff, 0})
+	}
+}

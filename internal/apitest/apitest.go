@@ -1,0 +1,290 @@
+// Package apitest replays the API's golden transcripts (testdata/transcripts)
+// against the service, whatever stands around it: each file runs over a fresh
+// database, with the users and the time that its directives set up.
+//
+// The directives:
+//
+//	@ tenant NAME [parent=NAME] [slug=SLUG]
+//	@ policy NAME access=A[,A…]
+//	@ user NAME [PASSWORD] [purpose=P] [tenant=NAME] [email=ADDRESS] [unconfirmed]
+//	            [disabled] [method=M] [access=A[,A…]] [group=NAME:A[,A…]]
+//	@ internal-token access=A[,A…]
+//	@ delete-user NAME
+//	@ clock DURATION
+//	@ purge
+//
+// tenant, user and internal-token publish the new uuid as $NAME in capitals;
+// the top tenant is $MASTER.
+package apitest
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/wazo-edge/xivo-auth/authsvc/password"
+	"github.com/wazo-edge/xivo-auth/authsvc/store"
+	"github.com/wazo-edge/xivo-auth/authsvc/store/sqlstore"
+	"github.com/wazo-edge/xivo-auth/internal/transcript"
+)
+
+// Clock is a clock that only tests move. Safe for concurrent use.
+type Clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+// NewClock returns a clock that stands at an instant with a fraction.
+func NewClock() *Clock {
+	return &Clock{now: time.Date(2026, 11, 23, 12, 0, 0, 123456000, time.UTC)}
+}
+
+// Now is the time.
+func (c *Clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+// Advance moves it.
+func (c *Clock) Advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+// Server is a service under test.
+type Server struct {
+	URL   string
+	Store *sqlstore.Store // with the schema made
+	Clock *Clock
+	// Purge removes expired tokens.
+	Purge func(context.Context) error
+}
+
+// Files lists the transcripts in dir.
+func Files(t *testing.T, dir string) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.txt"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no transcripts in %s: %v", dir, err)
+	}
+	return files
+}
+
+// Name is the name of a transcript's subtest.
+func Name(file string) string { return strings.TrimSuffix(filepath.Base(file), ".txt") }
+
+// Replay runs one transcript.
+func Replay(t *testing.T, file string, s Server) {
+	t.Helper()
+	sc := &scene{Server: s, vars: map[string]string{}}
+	sc.vars["MASTER"] = sc.text(t, `select uuid from auth_tenant where uuid = parent_uuid`)
+	transcript.Run(t, file, transcript.Target{BaseURL: s.URL, Directive: sc.directive, Vars: sc.vars})
+}
+
+// scene carries out directives.
+type scene struct {
+	Server
+	vars map[string]string
+}
+
+func (s *scene) directive(t testing.TB, words []string) {
+	t.Helper()
+	o := parseOptions(words[1:])
+	switch words[0] {
+	case "tenant":
+		s.tenant(t, o)
+	case "policy":
+		s.policy(t, o.word(0), o.word(0), o.list("access"))
+	case "user":
+		s.user(t, o)
+	case "internal-token":
+		s.internalToken(t, o.list("access"))
+	case "delete-user":
+		s.exec(t, `delete from auth_user where uuid = $1`, s.uuid(t, o.word(0)))
+	case "clock":
+		d, err := time.ParseDuration(o.word(0))
+		if err != nil {
+			t.Fatalf("clock: %v", err)
+		}
+		s.Clock.Advance(d)
+	case "purge":
+		if err := s.Purge(t.Context()); err != nil {
+			t.Fatalf("purge: %v", err)
+		}
+	default:
+		t.Fatalf("unknown directive %q", words[0])
+	}
+}
+
+func (s *scene) tenant(t testing.TB, o options) {
+	t.Helper()
+	name, id := o.word(0), uuid.NewString()
+	parent := "master"
+	if p := o.named["parent"]; p != "" {
+		parent = p
+	}
+	slug := o.named["slug"]
+	if slug == "" {
+		slug = name
+	}
+	s.exec(t, `insert into auth_tenant (uuid, name, slug, parent_uuid) values ($1, $2, $3, $4)`, id, name, slug, s.uuid(t, parent))
+	group := "wazo-all-users-tenant-" + id
+	s.exec(t, `insert into auth_group (uuid, name, slug, tenant_uuid, system_managed) values ($1, $2, $3, $4, true)`, uuid.NewString(), group, group, id)
+	s.vars[strings.ToUpper(name)] = id
+}
+
+func (s *scene) policy(t testing.TB, name, slug string, accesses []string) (id string) {
+	t.Helper()
+	id = uuid.NewString()
+	s.exec(t, `insert into auth_policy (uuid, name, slug, tenant_uuid) values ($1, $2, $3, $4)`, id, name, slug, s.vars["MASTER"])
+	for _, a := range accesses {
+		s.exec(t, `insert into auth_access (access) values ($1) on conflict do nothing`, a)
+		s.exec(t, `insert into auth_policy_access (policy_uuid, access_id) select $1, id from auth_access where access = $2`, id, a)
+	}
+	return id
+}
+
+func (s *scene) user(t testing.TB, o options) {
+	t.Helper()
+	name := o.word(0)
+	u := store.NewUser{User: store.User{Username: name, Enabled: !o.has("disabled"), Purpose: store.PurposeUser, Method: store.MethodDefault}, Email: o.named["email"]}
+	if p := o.named["purpose"]; p != "" {
+		u.Purpose = p
+	}
+	if m := o.named["method"]; m != "" {
+		u.Method = m
+	}
+	if tenant := o.named["tenant"]; tenant != "" {
+		u.TenantUUID = s.uuid(t, tenant)
+	}
+	if pass := o.word(1); pass != "" && pass != "unconfirmed" && pass != "disabled" {
+		u.PasswordHash, u.PasswordSalt = hashed(t, pass)
+	}
+	created, err := s.Store.CreateUser(t.Context(), u)
+	if err != nil {
+		t.Fatalf("user %s: %v", name, err)
+	}
+	if o.has("unconfirmed") {
+		s.exec(t, `update auth_email set confirmed = false where user_uuid = $1`, created.UUID)
+	}
+	if list := o.list("access"); list != nil {
+		id := s.policy(t, name+"-policy", name+"-policy", list)
+		s.exec(t, `insert into auth_user_policy (user_uuid, policy_uuid) values ($1, $2)`, created.UUID, id)
+	}
+	if group, list, ok := strings.Cut(o.named["group"], ":"); ok {
+		id, policy := uuid.NewString(), s.policy(t, group+"-policy", group+"-policy", strings.Split(list, ","))
+		s.exec(t, `insert into auth_group (uuid, name, slug, tenant_uuid) values ($1, $2, $3, $4)`, id, group, group, created.TenantUUID)
+		s.exec(t, `insert into auth_group_policy (group_uuid, policy_uuid) values ($1, $2)`, id, policy)
+		s.exec(t, `insert into auth_user_group (group_uuid, user_uuid) values ($1, $2)`, id, created.UUID)
+	}
+	s.vars[strings.ToUpper(name)] = created.UUID
+}
+
+// internalToken stores a token as the service issues them to itself: its auth
+// id is no user's, and its metadata says nothing.
+func (s *scene) internalToken(t testing.TB, accesses []string) {
+	t.Helper()
+	token, session, now := uuid.NewString(), uuid.NewString(), s.Clock.Now().Unix()
+	err := s.Store.CreateToken(t.Context(), store.Session{UUID: session, TenantUUID: s.vars["MASTER"]}, store.Token{
+		UUID: token, AuthID: "wazo-auth", IssuedAt: now, ExpiresAt: now + 3600, Metadata: "{}",
+		SessionUUID: session, UserAgent: "wazo-auth-internal", RemoteAddr: "127.0.0.1", ACL: accesses,
+	})
+	if err != nil {
+		t.Fatalf("internal token: %v", err)
+	}
+	s.vars["INTERNAL"] = token
+}
+
+// uuid returns what a directive published under name.
+func (s *scene) uuid(t testing.TB, name string) string {
+	t.Helper()
+	id, ok := s.vars[strings.ToUpper(name)]
+	if !ok {
+		t.Fatalf("nothing is called %q", name)
+	}
+	return id
+}
+
+func (s *scene) exec(t testing.TB, query string, args ...any) {
+	t.Helper()
+	if _, err := s.Store.DB().ExecContext(t.Context(), s.Store.Rebind(query), args...); err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+}
+
+func (s *scene) text(t testing.TB, query string) (v string) {
+	t.Helper()
+	if err := s.Store.DB().QueryRowContext(t.Context(), s.Store.Rebind(query)).Scan(&v); err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	return v
+}
+
+// hashes keeps what a password hashes to: it costs a tenth of a second.
+var hashes sync.Map
+
+type hash struct {
+	once sync.Once
+	hash string
+	salt []byte
+	err  error
+}
+
+func hashed(t testing.TB, pass string) (string, []byte) {
+	t.Helper()
+	v, _ := hashes.LoadOrStore(pass, new(hash))
+	h := v.(*hash)
+	h.once.Do(func() { h.hash, h.salt, h.err = password.Hash(pass) })
+	if h.err != nil {
+		t.Fatal(h.err)
+	}
+	return h.hash, h.salt
+}
+
+// options are the words after a directive's name: plain ones and key=value.
+type options struct {
+	plain []string
+	named map[string]string
+}
+
+func parseOptions(words []string) options {
+	o := options{named: map[string]string{}}
+	for _, w := range words {
+		if k, v, ok := strings.Cut(w, "="); ok {
+			o.named[k] = v
+		} else {
+			o.plain = append(o.plain, w)
+		}
+	}
+	return o
+}
+
+func (o options) word(i int) string {
+	if i < len(o.plain) {
+		return o.plain[i]
+	}
+	return ""
+}
+
+func (o options) has(word string) bool {
+	for _, w := range o.plain[1:] {
+		if w == word {
+			return true
+		}
+	}
+	return false
+}
+
+func (o options) list(key string) []string {
+	if v, ok := o.named[key]; ok {
+		return strings.Split(v, ",")
+	}
+	return nil
+}

@@ -1,0 +1,20 @@
+//go:build !unix
+
+package pgtest
+
+import "context"
+
+// Server is a private cluster; this system cannot run one.
+type Server struct{ DSN string }
+
+// Start returns [ErrMissing].
+func Start(context.Context) (*Server, error) { return nil, ErrMissing }
+
+// Restart returns [ErrMissing].
+func (s *Server) Restart(context.Context) error { return ErrMissing }
+
+// Kill does nothing.
+func (s *Server) Kill() error { return nil }
+
+// Stop does nothing.
+func (s *Server) Stop() error { return nil }
