@@ -1,0 +1,53 @@
+# `make help` lists what there is. Everything needs Go only; what else a target
+# wants it installs or starts itself.
+
+GO            ?= go
+GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+# Left out of the binary: drivers of databases nobody here uses.
+TAGS          := nobadger,nomysql,nopgx
+FUZZTIME      ?= 30s
+BENCH         ?= .
+# The tests start Caddy: it keeps its files here and not in your home.
+CADDY_HOME    := $(CURDIR)/.cache/caddy
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test lint fmt fuzz bench xcaddy clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## Build bin/xivo-auth
+	$(GO) build -trimpath -tags $(TAGS) -o bin/xivo-auth ./cmd/xivo-auth
+
+run: build ## Build it and run the shipped Caddyfile: https://localhost:9497
+	./bin/xivo-auth run --config Caddyfile --adapter caddyfile
+
+test: ## Run all tests, with the race detector, over a private Postgres
+	XDG_DATA_HOME=$(CADDY_HOME) XDG_CONFIG_HOME=$(CADDY_HOME) \
+	$(GO) run ./internal/pgtest/cmd/withpg $(GO) test -race -tags $(TAGS) ./...
+
+lint: ## Check style, mistakes and the arrows between packages
+	$(GO) run $(GOLANGCI_LINT) run ./...
+
+fmt: ## Format the code
+	$(GO) run $(GOLANGCI_LINT) fmt ./...
+
+fuzz: ## Fuzz every parser, FUZZTIME each
+	@set -e; for pkg in $$($(GO) list ./...); do \
+		dir=$$($(GO) list -f '{{.Dir}}' $$pkg); \
+		for name in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' $$dir/*_test.go 2>/dev/null); do \
+			echo "== $$pkg $$name"; \
+			$(GO) test -tags $(TAGS) -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x $$pkg; \
+		done; \
+	done
+
+bench: ## Run the benchmarks, BENCH=regexp chooses
+	$(GO) run ./internal/pgtest/cmd/withpg $(GO) test -tags $(TAGS) -run '^$$' -bench '$(BENCH)' -benchmem -p 1 ./...
+
+xcaddy: ## Build the module into a plain Caddy, as others do, and look at it
+	./xcaddy/build.sh
+	./bin/caddy version
+	./bin/caddy list-modules --packages | grep xivo_auth
+
+clean: ## Remove what was built
+	rm -rf bin .cache
