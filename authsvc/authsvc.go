@@ -129,7 +129,7 @@ func New(cfg Config, set Settings) (*Service, error) {
 	}, tokens.Settings{})
 	routes := tokens.HTTP{Service: s.tokens, ClientAddr: cfg.ClientAddr}.Routes()
 	routes = append(routes, backends.Route(s.backends.Load), httpapi.Status(), httpapi.Document())
-	s.mux = httpapi.NewMux(cfg.Log, cfg.Now, routes...)
+	s.mux = httpapi.NewMux(cfg.Log, cfg.Now, httpapi.Access{Grants: grants, Tenants: tree}, routes...)
 	s.Apply(set)
 	return s, nil
 }

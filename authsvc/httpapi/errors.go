@@ -34,6 +34,7 @@ type Error struct {
 	style  style
 
 	text     string
+	object   json.RawMessage // the message where it is no text
 	id       string
 	details  Details
 	resource string
@@ -149,7 +150,11 @@ func (e *Error) body(now time.Time) []byte {
 		b = strconv.AppendInt(b, int64(e.Status), 10)
 	case api:
 		b = append(b, `{"message": `...)
-		b = grant.AppendString(b, e.text)
+		if e.object != nil {
+			b = append(b, e.object...)
+		} else {
+			b = grant.AppendString(b, e.text)
+		}
 		b = append(b, `, "error_id": `...)
 		b = grant.AppendString(b, e.id)
 		b = append(b, `, "details": `...)

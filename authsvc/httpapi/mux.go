@@ -15,10 +15,14 @@ type Route struct {
 	Method string
 	// Path is the pattern as [http.ServeMux] reads it, without a method.
 	Path string
-	// ACL is the required access, "" for an operation that needs no token.
-	ACL string
-	// Handle answers, or returns the error to answer with.
+	// Handle answers an operation that needs no token, or returns the error
+	// to answer with.
 	Handle func(w http.ResponseWriter, r *http.Request) error
+
+	// ACL is the access that HandleAs requires, with path parameters in
+	// braces. Parameters called uuid are read as uuids by the router.
+	ACL      string
+	HandleAs func(w http.ResponseWriter, r *http.Request, c *Caller) error
 }
 
 // Mux serves routes the way the reference's framework does where clients can
@@ -26,15 +30,17 @@ type Route struct {
 // cleaning of paths behind the client's back. Safe for concurrent use.
 type Mux struct {
 	mux    *http.ServeMux
+	access *Access
 	routes []Route
 	log    *slog.Logger
 	now    func() time.Time
 }
 
-// NewMux returns a mux that serves routes. It panics when two of them have
-// the same method and path: that is a mistake in the program.
-func NewMux(log *slog.Logger, now func() time.Time, routes ...Route) *Mux {
-	m := &Mux{mux: http.NewServeMux(), routes: routes, log: log, now: now}
+// NewMux returns a mux that serves routes to whom access admits. It panics when
+// two of them have the same method and path, or one does not say whether it
+// needs a token: those are mistakes in the program.
+func NewMux(log *slog.Logger, now func() time.Time, access Access, routes ...Route) *Mux {
+	m := &Mux{mux: http.NewServeMux(), access: &access, routes: routes, log: log, now: now}
 	paths := map[string]resource{}
 	for _, rt := range routes {
 		if paths[rt.Path] == nil {
@@ -43,7 +49,14 @@ func NewMux(log *slog.Logger, now func() time.Time, routes ...Route) *Mux {
 		if _, twice := paths[rt.Path][rt.Method]; twice {
 			panic("httpapi: two routes for " + rt.Method + " " + rt.Path)
 		}
-		paths[rt.Path][rt.Method] = rt.Handle
+		handle := rt.Handle
+		if (rt.ACL == "") == (handle == nil) || (rt.ACL == "") != (rt.HandleAs == nil) {
+			panic("httpapi: " + rt.Method + " " + rt.Path + " is neither open nor guarded")
+		}
+		if handle == nil {
+			handle = m.guarded(rt)
+		}
+		paths[rt.Path][rt.Method] = handle
 	}
 	for path, res := range paths {
 		if get := res[http.MethodGet]; get != nil && res[http.MethodHead] == nil {

@@ -1,0 +1,171 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/wazo-edge/xivo-auth/authsvc/acl"
+	"github.com/wazo-edge/xivo-auth/authsvc/grant"
+	"github.com/wazo-edge/xivo-auth/authsvc/store"
+)
+
+// Access decides who may use the routes that need a token.
+type Access struct {
+	// Grants answers what a token grants: [grant.ErrUnknown] when it is
+	// none, any other error when that could not be told.
+	Grants interface {
+		Lookup(ctx context.Context, token string) (*grant.Grant, grant.State, error)
+	}
+	// Tenants answers whether tenant is ancestor or below it.
+	Tenants interface {
+		Contains(ctx context.Context, ancestor, tenant string) (bool, error)
+	}
+}
+
+// Caller is who a request is from.
+type Caller struct {
+	Grant  *grant.Grant
+	access *Access
+	tenant string // Wazo-Tenant, "" when absent
+}
+
+// admit checks the token, then the access that the route requires, before
+// anything else of the request is looked at (errors.md §4).
+func (a *Access) admit(r *http.Request, required string) (*Caller, error) {
+	// Several values are one text that is no token, as for a WSGI server.
+	token := strings.TrimSpace(strings.Join(r.Header["X-Auth-Token"], ","))
+	held, _, err := a.Grants.Lookup(r.Context(), token)
+	switch {
+	case errors.Is(err, grant.ErrUnknown):
+		return nil, Unauthorized(http.StatusUnauthorized, token, required)
+	case err != nil:
+		return nil, err
+	}
+	c := &Caller{Grant: held, access: a, tenant: r.Header.Get("Wazo-Tenant")}
+	if !held.Allows(required) {
+		return nil, Forbidden(http.StatusUnauthorized, token, required, c.tenant)
+	}
+	return c, nil
+}
+
+// Tenant is the tenant the request is about: the one that Wazo-Tenant names,
+// which must be the caller's own or one below it, else the caller's own.
+func (c *Caller) Tenant(ctx context.Context) (string, error) {
+	own := c.Grant.Tenant()
+	if c.Grant.IsUser() && !c.Grant.UserExists() {
+		return "", UnknownUser(c.Grant.AuthID())
+	}
+	if c.tenant == "" || c.tenant == own {
+		return own, nil
+	}
+	below, err := c.access.Tenants.Contains(ctx, own, c.tenant)
+	if err != nil {
+		return "", err
+	}
+	if !below {
+		return "", API(http.StatusUnauthorized, "unauthorized-tenant", "Unauthorized tenant", Details{{"tenant_uuid", c.tenant}}, "")
+	}
+	return c.tenant, nil
+}
+
+// Users finds users.
+type Users interface {
+	// UserByUUID is [store.ErrNotFound] when there is none.
+	UserByUUID(ctx context.Context, uuid string) (store.User, error)
+}
+
+// User returns the user with this uuid when he is in the tenant the request is
+// about, which User returns, too, or below it. Others do not exist for the
+// caller: 404.
+func (c *Caller) User(ctx context.Context, users Users, uuid string) (u store.User, tenant string, err error) {
+	if tenant, err = c.Tenant(ctx); err != nil {
+		return u, "", err
+	}
+	u, err = users.UserByUUID(ctx, uuid)
+	if errors.Is(err, store.ErrNotFound) {
+		return u, "", UnknownUser(uuid)
+	}
+	if err != nil || u.TenantUUID == tenant {
+		return u, tenant, err
+	}
+	below, err := c.access.Tenants.Contains(ctx, tenant, u.TenantUUID)
+	if err == nil && !below {
+		err = UnknownUser(uuid)
+	}
+	return u, tenant, err
+}
+
+// Self is the uuid of the user the caller is, for routes below /users/me. A
+// token that is no user's has none: 404.
+func (c *Caller) Self() (uuid string, err error) {
+	if !c.Grant.IsUser() {
+		return "", UnknownUser("None")
+	}
+	return c.Grant.AuthID(), nil
+}
+
+// requirement is the access a route requires, with the path parameters whose
+// values belong into it.
+type requirement struct {
+	literals []string // one more than there are params
+	params   []string
+}
+
+// parseRequirement reads a template such as auth.users.{user_uuid}.read.
+func parseRequirement(template string) (q requirement) {
+	for {
+		before, rest, found := strings.Cut(template, "{")
+		q.literals = append(q.literals, before)
+		if !found {
+			return q
+		}
+		name, after, _ := strings.Cut(rest, "}")
+		q.params = append(q.params, name)
+		template = after
+	}
+}
+
+// of fills the template with the values of one request. A dot in a value would
+// add a segment, so none stays (acl.md §5).
+func (q requirement) of(r *http.Request) string {
+	var b strings.Builder
+	for i, literal := range q.literals {
+		b.WriteString(literal)
+		if i < len(q.params) {
+			b.WriteString(acl.Escape(r.PathValue(q.params[i])))
+		}
+	}
+	return b.String()
+}
+
+// uuidParams lists the parameters of a path pattern that are uuids: by
+// convention those that are called so.
+func uuidParams(path string) (names []string) {
+	for _, name := range parseRequirement(path).params {
+		if strings.HasSuffix(name, "uuid") {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// guarded wraps a handler that wants to know its caller.
+func (m *Mux) guarded(rt Route) handleFunc {
+	required, uuids := parseRequirement(rt.ACL), uuidParams(rt.Path)
+	return func(w http.ResponseWriter, r *http.Request) error {
+		for _, name := range uuids {
+			id, ok := PathUUID(r, name)
+			if !ok {
+				return errNotFound // it is the router that reads uuids
+			}
+			r.SetPathValue(name, id)
+		}
+		caller, err := m.access.admit(r, required.of(r))
+		if err != nil {
+			return err
+		}
+		return rt.HandleAs(w, r, caller)
+	}
+}

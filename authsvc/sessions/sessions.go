@@ -1,0 +1,166 @@
+// Package sessions is the session resource: one session for each login, listed
+// and ended by those who may (contract: routes.yml, token.md §7).
+package sessions
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/google/uuid"
+
+	"github.com/wazo-edge/xivo-auth/authsvc/httpapi"
+	"github.com/wazo-edge/xivo-auth/authsvc/store"
+)
+
+// Store is what this room needs of a store.
+type Store interface {
+	store.Sessions
+	httpapi.Users
+}
+
+// HTTP is the resource on the wire.
+type HTTP struct {
+	Store Store
+	// Revoke takes tokens out of the cache: when it returns, no later
+	// request on this node is accepted with one of them.
+	Revoke func(tokens ...uuid.UUID)
+}
+
+// Routes lists what the room serves.
+func (h HTTP) Routes() []httpapi.Route {
+	return []httpapi.Route{
+		{Method: http.MethodGet, Path: "/0.1/sessions", ACL: "auth.sessions.read", HandleAs: h.list},
+		{Method: http.MethodDelete, Path: "/0.1/sessions/{session_uuid}", ACL: "auth.sessions.{session_uuid}.delete", HandleAs: h.delete},
+		{Method: http.MethodGet, Path: "/0.1/users/{user_uuid}/sessions", ACL: "auth.users.{user_uuid}.sessions.read", HandleAs: h.listOfUser},
+		{Method: http.MethodDelete, Path: "/0.1/users/{user_uuid}/sessions/{session_uuid}", ACL: "auth.users.{user_uuid}.sessions.{session_uuid}.delete", HandleAs: h.deleteOfUser},
+		{Method: http.MethodGet, Path: "/0.1/users/me/sessions", ACL: "auth.users.me.sessions.read", HandleAs: h.listOfSelf},
+		{Method: http.MethodDelete, Path: "/0.1/users/me/sessions/{session_uuid}", ACL: "auth.users.me.sessions.{session_uuid}.delete", HandleAs: h.deleteOfSelf},
+	}
+}
+
+// session is one on the wire.
+type session struct {
+	UUID       string  `json:"uuid"`
+	Mobile     bool    `json:"mobile"`
+	TenantUUID string  `json:"tenant_uuid"`
+	UserUUID   *string `json:"user_uuid"` // null unless the token is a user's
+}
+
+// listing can be ordered by mobile only, and comes in no order by default.
+var listing = httpapi.NewListing([]string{"mobile"}, false)
+
+func (h HTTP) list(w http.ResponseWriter, r *http.Request, c *httpapi.Caller) error {
+	tenant, err := c.Tenant(r.Context())
+	if err != nil {
+		return err
+	}
+	l, err := listing.Read(r)
+	if err != nil {
+		return err
+	}
+	l.Tenant = tenant
+	p, err := h.page(r.Context(), l)
+	if err != nil {
+		return err
+	}
+	return httpapi.WriteObject(w, httpapi.Column{Key: "filtered", Value: p.Filtered}, httpapi.Column{Key: "total", Value: p.Total}, httpapi.Column{Key: "items", Value: p.Items})
+}
+
+func (h HTTP) listOfUser(w http.ResponseWriter, r *http.Request, c *httpapi.Caller) error {
+	return h.listOf(w, r, c, r.PathValue("user_uuid"))
+}
+
+func (h HTTP) listOfSelf(w http.ResponseWriter, r *http.Request, c *httpapi.Caller) error {
+	self, err := c.Self()
+	if err != nil {
+		return err
+	}
+	return h.listOf(w, r, c, self)
+}
+
+func (h HTTP) listOf(w http.ResponseWriter, r *http.Request, c *httpapi.Caller, user string) error {
+	_, tenant, err := c.User(r.Context(), h.Store, user)
+	if err != nil {
+		return err
+	}
+	l, err := listing.Read(r)
+	if err != nil {
+		return err
+	}
+	// All of the user's sessions: it is he who must be visible.
+	l.Tenant, l.Recurse, l.User = tenant, true, user
+	p, err := h.page(r.Context(), l)
+	if err != nil {
+		return err
+	}
+	return httpapi.WriteObject(w, httpapi.Column{Key: "items", Value: p.Items}, httpapi.Column{Key: "total", Value: p.Total}, httpapi.Column{Key: "filtered", Value: p.Filtered})
+}
+
+// page reads a page and spells it. A search is taken and ignored.
+func (h HTTP) page(ctx context.Context, l store.List) (p store.Page[session], err error) {
+	l.Search = nil
+	found, err := h.Store.ListSessions(ctx, l)
+	if err != nil {
+		return p, fmt.Errorf("listing sessions: %w", err)
+	}
+	p = store.Page[session]{Total: found.Total, Filtered: found.Filtered, Items: make([]session, len(found.Items))}
+	for i, s := range found.Items {
+		p.Items[i] = session{UUID: s.UUID, Mobile: s.Mobile, TenantUUID: s.TenantUUID}
+		if isUser(s.AuthID) {
+			p.Items[i].UserUUID = &found.Items[i].AuthID
+		}
+	}
+	return p, nil
+}
+
+// isUser reports whether an auth id is a user's: a version 4 uuid in its
+// canonical spelling, as the reference tells them apart.
+func isUser(authID string) bool {
+	id, err := uuid.Parse(authID)
+	return err == nil && id.Version() == 4 && id.Variant() == uuid.RFC4122 && id.String() == authID
+}
+
+func (h HTTP) delete(w http.ResponseWriter, r *http.Request, c *httpapi.Caller) error {
+	tenant, err := c.Tenant(r.Context())
+	if err != nil {
+		return err
+	}
+	return h.end(w, r, tenant)
+}
+
+func (h HTTP) deleteOfUser(w http.ResponseWriter, r *http.Request, c *httpapi.Caller) error {
+	_, tenant, err := c.User(r.Context(), h.Store, r.PathValue("user_uuid"))
+	if err != nil {
+		return err
+	}
+	return h.end(w, r, tenant)
+}
+
+func (h HTTP) deleteOfSelf(w http.ResponseWriter, r *http.Request, c *httpapi.Caller) error {
+	self, err := c.Self()
+	if err != nil {
+		return err
+	}
+	_, tenant, err := c.User(r.Context(), h.Store, self)
+	if err != nil {
+		return err
+	}
+	return h.end(w, r, tenant)
+}
+
+// end deletes the session of the path. One that does not exist, or is out of
+// the tenant's sight, is no error; nor need it be that user's.
+func (h HTTP) end(w http.ResponseWriter, r *http.Request, tenant string) error {
+	ended, err := h.Store.DeleteSession(r.Context(), r.PathValue("session_uuid"), tenant)
+	if err != nil {
+		return fmt.Errorf("deleting a session: %w", err)
+	}
+	for _, t := range ended {
+		if id, err := uuid.Parse(t.UUID); err == nil {
+			h.Revoke(id)
+		}
+	}
+	httpapi.NoContent(w)
+	return nil
+}

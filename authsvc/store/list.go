@@ -1,0 +1,35 @@
+package store
+
+// List says which part of a list is asked for. The caller has checked its
+// words; what a resource can be ordered, searched and filtered by is said with
+// the method that lists it.
+type List struct {
+	// Tenant is the tenant whose rows are listed, and Recurse whether those
+	// of the tenants below it are, too.
+	Tenant  string
+	Recurse bool
+	// User narrows the scope, and so Total, to one user. "" for all.
+	User string
+
+	// Order names a column, "" for the default; rows that are equal in it
+	// are in the order of their keys, so that pages never overlap.
+	Order      string
+	Descending bool
+	// Limit is the most items returned, nil for all; 0 returns none.
+	Limit  *int64
+	Offset int64
+
+	// Search, unless nil, is looked for ignoring case: its words must stand
+	// in one of the searched columns in their order. % and _ are wildcards,
+	// as on the reference. "" matches every row that has such a column.
+	Search *string
+	// Filters are columns that must equal a value.
+	Filters map[string]any
+}
+
+// Page is one part of a list.
+type Page[T any] struct {
+	Total    int // rows in the scope
+	Filtered int // those that search and filters leave
+	Items    []T // never nil
+}
