@@ -19,8 +19,10 @@ import (
 	"github.com/wazo-edge/xivo-auth/authsvc/guard"
 	"github.com/wazo-edge/xivo-auth/authsvc/httpapi"
 	"github.com/wazo-edge/xivo-auth/authsvc/password"
+	"github.com/wazo-edge/xivo-auth/authsvc/sessions"
 	"github.com/wazo-edge/xivo-auth/authsvc/store"
 	"github.com/wazo-edge/xivo-auth/authsvc/tenants"
+	"github.com/wazo-edge/xivo-auth/authsvc/throttle"
 	"github.com/wazo-edge/xivo-auth/authsvc/tokens"
 	"github.com/wazo-edge/xivo-auth/authsvc/users"
 )
@@ -59,6 +61,11 @@ type Settings struct {
 	// token gets before its user's own.
 	DefaultUserPolicy string
 	BackendPolicies   map[string]string
+	// MaxUserSessions is how many sessions a user may have. Default 100;
+	// negative means any number.
+	MaxUserSessions int
+	// AdminStatus shows in a user's metadata whether he is an administrator.
+	AdminStatus bool
 	// CleanupInterval is how often expired tokens are removed, CleanupBatch
 	// how many in one transaction. Default 60 s and 5000; an interval under
 	// a second means never.
@@ -114,6 +121,10 @@ func New(cfg Config, set Settings) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	slow, err := throttle.New(throttle.Config{Now: cfg.Now})
+	if err != nil {
+		return nil, err
+	}
 	tree := tenants.NewSnapshot(cfg.Store, cfg.Now)
 	s := &Service{
 		Store:   cfg.Store,
@@ -124,10 +135,11 @@ func New(cfg Config, set Settings) (*Service, error) {
 	}
 	s.Users = &users.Service{Store: cfg.Store, Checker: s.Checker, Revoke: grants.Revoke}
 	s.tokens = tokens.New(tokens.Config{
-		Store: cfg.Store, Grants: grants, ACLs: acls, Tenants: tree,
+		Store: cfg.Store, Grants: grants, ACLs: acls, Tenants: tree, Throttle: slow,
 		Now: cfg.Now, XiVOUUID: cfg.XiVOUUID, Location: cfg.Location,
 	}, tokens.Settings{})
 	routes := tokens.HTTP{Service: s.tokens, ClientAddr: cfg.ClientAddr}.Routes()
+	routes = append(routes, sessions.HTTP{Store: cfg.Store, Revoke: grants.Revoke}.Routes()...)
 	routes = append(routes, backends.Route(s.backends.Load), httpapi.Status(), httpapi.Document())
 	s.mux = httpapi.NewMux(cfg.Log, cfg.Now, httpapi.Access{Grants: grants, Tenants: tree}, routes...)
 	s.Apply(set)
@@ -139,6 +151,9 @@ func New(cfg Config, set Settings) (*Service, error) {
 func (s *Service) Apply(set Settings) {
 	if set.TokenLifetime < time.Second {
 		set.TokenLifetime = 2 * time.Hour
+	}
+	if set.MaxUserSessions == 0 {
+		set.MaxUserSessions = 100
 	}
 	if set.CleanupInterval == 0 {
 		set.CleanupInterval = time.Minute
@@ -158,6 +173,8 @@ func (s *Service) Apply(set Settings) {
 		Lifetime:          set.TokenLifetime,
 		DefaultUserPolicy: set.DefaultUserPolicy,
 		BackendPolicies:   set.BackendPolicies,
+		MaxSessions:       max(0, set.MaxUserSessions),
+		AdminStatus:       set.AdminStatus,
 		Backends:          bs,
 	})
 	api := set.CORS.Wrap(s.mux)

@@ -6,12 +6,18 @@ package backends
 import (
 	"context"
 	"errors"
+
+	"github.com/wazo-edge/xivo-auth/authsvc/store"
 )
 
 // ErrRefused reports that the credentials prove nobody's identity: unknown
 // login, wrong password, disabled account, or a method the account does not
 // use. Clients are never told which.
 var ErrRefused = errors.New("authentication failed")
+
+// ErrBusy reports that too many logins are being checked already. Nothing may
+// be concluded about the credentials.
+var ErrBusy = errors.New("too many logins at once")
 
 // Attempt is what a client presented.
 type Attempt struct {
@@ -24,6 +30,15 @@ type Identity struct {
 	PBXUserUUID string // "" unless the account is a person of the PBX
 	TenantUUID  string
 	Purpose     string
+}
+
+// IdentityOf is the identity of one of the service's own accounts.
+func IdentityOf(u store.User) Identity {
+	id := Identity{AuthID: u.UUID, TenantUUID: u.TenantUUID, Purpose: u.Purpose}
+	if u.Purpose == store.PurposeUser {
+		id.PBXUserUUID = u.UUID
+	}
+	return id
 }
 
 // Backend proves identities. Implementations are safe for concurrent use, do

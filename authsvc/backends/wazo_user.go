@@ -37,6 +37,9 @@ func (w *WazoUser) Authenticate(ctx context.Context, a Attempt) (Identity, error
 		return Identity{}, fmt.Errorf("looking up a login: %w", err)
 	}
 	known, err := w.Checker.Check(ctx, a.Password, c.PasswordHash, c.PasswordSalt)
+	if errors.Is(err, password.ErrBusy) {
+		return Identity{}, fmt.Errorf("%w: %w", ErrBusy, err)
+	}
 	if err != nil {
 		return Identity{}, err
 	}
@@ -45,9 +48,5 @@ func (w *WazoUser) Authenticate(ctx context.Context, a Attempt) (Identity, error
 	if !known || c.EffectiveMethod != store.MethodNative {
 		return Identity{}, ErrRefused
 	}
-	id := Identity{AuthID: c.UUID, TenantUUID: c.TenantUUID, Purpose: c.Purpose}
-	if c.Purpose == store.PurposeUser {
-		id.PBXUserUUID = c.UUID
-	}
-	return id, nil
+	return IdentityOf(c.User), nil
 }

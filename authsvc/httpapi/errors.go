@@ -38,6 +38,7 @@ type Error struct {
 	id       string
 	details  Details
 	resource string
+	header   [2]string // one more header, if any
 	cause    error
 }
 
@@ -66,6 +67,13 @@ func API(status int, id, text string, details Details, resource string) *Error {
 	return &Error{Status: status, style: api, text: text, id: id, details: details, resource: resource}
 }
 
+// With returns a copy of e that sets a header.
+func (e *Error) With(name, value string) *Error {
+	c := *e
+	c.header = [2]string{name, value}
+	return &c
+}
+
 // Because returns a copy of e that carries cause for the log.
 func (e *Error) Because(cause error) *Error {
 	c := *e
@@ -88,6 +96,7 @@ var (
 	errNotFound    = Message(http.StatusNotFound, "The requested URL was not found on the server.")
 	errMethod      = Message(http.StatusMethodNotAllowed, "The method is not allowed for the requested URL.")
 	errBody        = Message(http.StatusBadRequest, "The browser (or proxy) sent a request that this server could not understand.")
+	errValue       = Message(http.StatusBadRequest, "The request holds a value that cannot be stored, such as a NUL character.")
 	errTooLarge    = Message(http.StatusRequestEntityTooLarge, "The data value transmitted exceeds the capacity limit.")
 	errUnavailable = Message(http.StatusServiceUnavailable, "Service Unavailable")
 	errInternal    = Message(http.StatusInternalServerError, "Internal Server Error")
@@ -211,6 +220,8 @@ func AsError(err error) *Error {
 		return errTooLarge
 	case errors.Is(err, form.ErrSyntax):
 		return errBody
+	case errors.Is(err, store.ErrInvalid):
+		return errValue.Because(err)
 	case errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrSchema),
 		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return errUnavailable.Because(err)
@@ -232,23 +243,28 @@ func WriteError(w http.ResponseWriter, r *http.Request, log *slog.Logger, now ti
 	if e.Status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "1")
 	}
+	if e.header[0] != "" {
+		w.Header().Set(e.header[0], e.header[1])
+	}
 	WriteJSON(w, e.Status, e.body(now))
 }
 
-var jsonType = []string{"application/json"}
+const jsonType = "application/json"
 
 // WriteJSON answers with a body that is JSON already.
 func WriteJSON(w http.ResponseWriter, status int, body []byte) {
 	h := w.Header()
-	h["Content-Type"] = jsonType
-	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	// Fresh values for every answer: handlers around this one edit them in
+	// place, as Caddy's header directive does when it replaces text.
+	values := []string{jsonType, strconv.Itoa(len(body))}
+	h["Content-Type"], h["Content-Length"] = values[:1:1], values[1:]
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // the client is gone; there is nobody to tell
 }
 
 // NoContent answers 204. The reference says which type the body would have.
 func NoContent(w http.ResponseWriter) {
-	w.Header()["Content-Type"] = jsonType
+	w.Header()["Content-Type"] = []string{jsonType}
 	w.WriteHeader(http.StatusNoContent)
 }
 

@@ -14,6 +14,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"runtime"
+	"sync/atomic"
 )
 
 const (
@@ -42,7 +43,10 @@ func derive(password string, salt []byte) (string, error) {
 // Checker checks passwords, at most a fixed number at once: hashing is pure
 // computing, so more at a time than there are cores only makes every one of
 // them, and all other work, wait longer. Safe for concurrent use.
-type Checker struct{ slots chan struct{} }
+type Checker struct {
+	slots   chan struct{}
+	waiting atomic.Int64
+}
 
 // NewChecker returns a checker that computes at most atOnce hashes at a time;
 // zero means one for each core Go may use.
@@ -56,15 +60,15 @@ func NewChecker(atOnce int) *Checker {
 // Check reports whether password is the one behind hash and salt. With an
 // empty hash or no salt, as for an unknown login, it does the same work
 // against a random salt and reports false: otherwise the answer's time would
-// tell which logins exist (Authelia #949). It waits for a free slot, and
-// returns the context's error when that ends first.
+// tell which logins exist (Authelia #949). It waits for a free slot in a
+// bounded queue: [ErrBusy] when that is full or takes too long, the context's
+// error when that ends first.
 func (c *Checker) Check(ctx context.Context, password, hash string, salt []byte) (bool, error) {
-	select {
-	case c.slots <- struct{}{}:
-		defer func() { <-c.slots }()
-	case <-ctx.Done():
-		return false, fmt.Errorf("waiting to check a password: %w", ctx.Err())
+	release, err := c.acquire(ctx)
+	if err != nil {
+		return false, fmt.Errorf("waiting to check a password: %w", err)
 	}
+	defer release()
 	known := hash != "" && len(salt) > 0
 	if !known {
 		salt = make([]byte, saltSize)

@@ -15,6 +15,9 @@ type NewToken struct {
 	// Token without its ACL and its UserTenant: the first is put together by
 	// the store, as [Policies.UserAccesses] does.
 	Token Token
+	// RefreshToken is the uuid of the refresh token that the login was made
+	// with, "" for none. [Logins.IssueOfflineToken] ignores it.
+	RefreshToken string
 	// BasePolicy is the name of the policy whose accesses come first, ""
 	// for none.
 	BasePolicy string

@@ -41,7 +41,11 @@ var (
 type Store interface {
 	Schema
 	Tokens
+	Logins
+	RefreshTokens
+	Sessions
 	Users
+	Accounts
 	Policies
 	Tenants
 	io.Closer

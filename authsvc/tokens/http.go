@@ -2,6 +2,7 @@ package tokens
 
 import (
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/mozillazg/go-unidecode"
@@ -25,6 +26,12 @@ func (h HTTP) Routes() []httpapi.Route {
 		{Method: http.MethodGet, Path: one, Handle: h.get},
 		{Method: http.MethodHead, Path: one, Handle: h.head},
 		{Method: http.MethodDelete, Path: one, Handle: h.delete},
+		{Method: http.MethodPost, Path: one + "/scopes/check", Handle: h.checkScopes},
+		{Method: http.MethodGet, Path: "/0.1/tokens", ACL: "auth.tokens.read", HandleAs: h.listRefresh},
+		{Method: http.MethodGet, Path: "/0.1/users/{user_uuid}/tokens", ACL: "auth.users.{user_uuid}.tokens.read", HandleAs: h.listRefreshOfUser},
+		{Method: http.MethodGet, Path: "/0.1/users/me/tokens", ACL: "auth.users.me.tokens.read", HandleAs: h.listRefreshOfSelf},
+		{Method: http.MethodDelete, Path: "/0.1/users/{user_uuid}/tokens/{client_id}", ACL: "auth.users.{user_uuid}.tokens.{client_id}.delete", HandleAs: h.deleteRefreshOfUser},
+		{Method: http.MethodDelete, Path: "/0.1/users/me/tokens/{client_id}", ACL: "auth.users.me.tokens.{client_id}.delete", HandleAs: h.deleteRefreshOfSelf},
 	}
 }
 
@@ -38,8 +45,10 @@ func (h HTTP) create(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Wazo-Sessions-Revoked", "0")
-	h.write(w, func(b []byte, loc *time.Location) []byte { return t.grant.AppendIssuedJSON(b, loc, t.at, "") })
+	w.Header().Set("Wazo-Sessions-Revoked", strconv.Itoa(t.revoked))
+	h.write(w, func(b []byte, loc *time.Location) []byte {
+		return t.grant.AppendIssuedJSON(b, loc, t.at, t.refreshToken)
+	})
 	return nil
 }
 

@@ -75,9 +75,12 @@ type login struct {
 	domain     bool    // domain_name was there, maybe empty
 	saml       bool    // saml_session_id was there
 	refresh    bool    // refresh_token and client_id were there
+	offline    bool
 	mobile     bool
-	userAgent  string
-	remoteAddr string
+
+	refreshToken, clientID string
+	userAgent              string
+	remoteAddr             string
 }
 
 // readLogin reads the request in the order of the reference: body, schema,
@@ -93,6 +96,11 @@ func readLogin(r *http.Request, remoteAddr string) (login, error) {
 		domain:     values.Has("domain_name"),
 		saml:       values.Has("saml_session_id"),
 		refresh:    values.Has("refresh_token") && values.Has("client_id"),
+		offline:    values.Text("access_type") == "offline",
+
+		refreshToken: values.Text("refresh_token"),
+		clientID:     values.Text("client_id"),
+
 		mobile:     strings.EqualFold(r.Header.Get("Wazo-Session-Type"), "mobile"),
 		userAgent:  strings.ToValidUTF8(r.UserAgent(), "\uFFFD"),
 		remoteAddr: remoteAddr,

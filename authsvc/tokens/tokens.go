@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -23,7 +22,17 @@ import (
 // Store is what this room needs of a store.
 type Store interface {
 	store.Tokens
-	UserAccesses(ctx context.Context, userUUID, basePolicy string) ([]string, error)
+	store.Logins
+	store.RefreshTokens
+	httpapi.Users
+}
+
+// Throttle slows down who guesses passwords.
+type Throttle interface {
+	// Wait is how long a login from an address has to wait, 0 for not at
+	// all, and Failed records that one failed.
+	Wait(login, addr string) time.Duration
+	Failed(login, addr string)
 }
 
 // Grants is the cache of grants.
@@ -53,6 +62,12 @@ type Settings struct {
 	DefaultUserPolicy string
 	// BackendPolicies names it by backend, before DefaultUserPolicy.
 	BackendPolicies map[string]string
+	// MaxSessions is how many sessions a user may have; 0 means any number.
+	// Users of purpose internal may have any number.
+	MaxSessions int
+	// AdminStatus adds to the metadata of users whether they are
+	// administrators: the plugin user_admin_status of the reference.
+	AdminStatus bool
 	// Backends are the ways to log in.
 	Backends *backends.Set
 }
@@ -63,7 +78,9 @@ type Config struct {
 	Grants  Grants
 	ACLs    Compiler
 	Tenants Tenants
-	Now     func() time.Time
+	// Throttle may be nil: then nobody is slowed down.
+	Throttle Throttle
+	Now      func() time.Time
 	// XiVOUUID is shown as xivo_uuid; "" is null.
 	XiVOUUID string
 	// Location is the zone of issued_at and expires_at.
@@ -91,91 +108,6 @@ var (
 	errAuthenticationFailed = httpapi.Reason(http.StatusUnauthorized, "Authentication Failed")
 	errNoSuchToken          = httpapi.Reason(http.StatusNotFound, "No such token")
 )
-
-// issued is a new token with the instant it was made at, which is finer than
-// what is stored.
-type issued struct {
-	grant *grant.Grant
-	at    time.Time
-}
-
-// issue logs the attempt in and stores a new token for whoever it was.
-func (s *Service) issue(ctx context.Context, l login) (issued, error) {
-	set := s.settings.Load()
-	backend, err := s.choose(ctx, set, l)
-	if err != nil {
-		return issued{}, err
-	}
-	who, err := backend.Authenticate(ctx, l.attempt)
-	switch {
-	case errors.Is(err, backends.ErrRefused):
-		return issued{}, errAuthenticationFailed
-	case err != nil:
-		return issued{}, fmt.Errorf("authenticating with %s: %w", backend.Name(), err)
-	}
-	policy, ok := set.BackendPolicies[l.backend]
-	if !ok {
-		policy = set.DefaultUserPolicy
-	}
-	accesses, err := s.Store.UserAccesses(ctx, who.AuthID, policy)
-	if err != nil {
-		return issued{}, fmt.Errorf("reading what a user may access: %w", err)
-	}
-
-	lifetime := l.expiration
-	if lifetime == 0 {
-		lifetime = int64(set.Lifetime / time.Second)
-	}
-	at := s.Now().Truncate(time.Microsecond)
-	if at.Unix()+lifetime > math.MaxInt32 {
-		// The column is an int4 (schema.md §1). Better to say so than to
-		// let the database fail on it.
-		return issued{}, errBeyond2038
-	}
-	token, session := uuid.New(), uuid.New()
-	row := store.Token{
-		UUID:        token.String(),
-		AuthID:      who.AuthID,
-		PBXUserUUID: who.PBXUserUUID,
-		XiVOUUID:    s.XiVOUUID,
-		IssuedAt:    at.Unix(),
-		ExpiresAt:   at.Unix() + lifetime,
-		Metadata:    grant.Metadata(who.AuthID, who.TenantUUID, who.PBXUserUUID, s.XiVOUUID, who.Purpose),
-		SessionUUID: session.String(),
-		UserAgent:   l.userAgent,
-		RemoteAddr:  l.remoteAddr,
-		ACL:         accesses,
-		UserTenant:  who.TenantUUID,
-	}
-	if err := s.Store.CreateToken(ctx, store.Session{UUID: row.SessionUUID, Mobile: l.mobile, TenantUUID: who.TenantUUID}, row); err != nil {
-		return issued{}, fmt.Errorf("storing a token: %w", err)
-	}
-	g := toGrant(token, row, s.ACLs, s.Now())
-	s.Grants.Put(g)
-	return issued{g, at}, nil
-}
-
-// choose picks who checks the attempt (token.md §4). The identity providers of
-// other methods come first when the body names what only they know; none of
-// them is built in yet, and an attempt meant for one must not fall through to
-// the native password.
-func (s *Service) choose(ctx context.Context, set *Settings, l login) (backends.Backend, error) {
-	b, err := set.Backends.Named(l.backend)
-	if err != nil || l.refresh || l.saml {
-		return nil, errAuthenticationFailed
-	}
-	if l.attempt.Login != "" && l.tenantID != nil {
-		if _, ok, err := s.Tenants.Find(ctx, *l.tenantID); err != nil {
-			return nil, err
-		} else if !ok {
-			return nil, httpapi.UnknownTenant(*l.tenantID)
-		}
-	}
-	if l.attempt.Login == "" || l.tenantID != nil || l.domain {
-		return nil, errAuthenticationFailed
-	}
-	return b, nil
-}
 
 // lookup returns what token grants; a token that is none is 404.
 func (s *Service) lookup(ctx context.Context, token string) (*grant.Grant, error) {

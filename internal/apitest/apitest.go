@@ -9,6 +9,9 @@
 //	@ user NAME [PASSWORD] [purpose=P] [tenant=NAME] [email=ADDRESS] [unconfirmed]
 //	            [disabled] [method=M] [access=A[,A…]] [group=NAME:A[,A…]]
 //	@ internal-token access=A[,A…]
+//	@ sessions NAME COUNT
+//	@ refresh-token NAME CLIENT [mobile] [metadata=JSON]
+//	@ disable-user NAME
 //	@ delete-user NAME
 //	@ clock DURATION
 //	@ purge
@@ -20,6 +23,7 @@ package apitest
 import (
 	"context"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -91,7 +95,8 @@ func Replay(t *testing.T, file string, s Server) {
 // scene carries out directives.
 type scene struct {
 	Server
-	vars map[string]string
+	vars    map[string]string
+	created int // refresh tokens, so far
 }
 
 func (s *scene) directive(t testing.TB, words []string) {
@@ -106,6 +111,12 @@ func (s *scene) directive(t testing.TB, words []string) {
 		s.user(t, o)
 	case "internal-token":
 		s.internalToken(t, o.list("access"))
+	case "sessions":
+		s.sessions(t, o.word(0), o.word(1))
+	case "refresh-token":
+		s.refreshToken(t, o)
+	case "disable-user":
+		s.exec(t, `update auth_user set enabled = $2 where uuid = $1`, s.uuid(t, o.word(0)), false)
 	case "delete-user":
 		s.exec(t, `delete from auth_user where uuid = $1`, s.uuid(t, o.word(0)))
 	case "clock":
@@ -200,6 +211,41 @@ func (s *scene) internalToken(t testing.TB, accesses []string) {
 		t.Fatalf("internal token: %v", err)
 	}
 	s.vars["INTERNAL"] = token
+}
+
+// sessions gives a user sessions without his logging in for each.
+func (s *scene) sessions(t testing.TB, name, count string) {
+	t.Helper()
+	n, err := strconv.Atoi(count)
+	if err != nil {
+		t.Fatalf("sessions: %v", err)
+	}
+	now := s.Clock.Now().Unix()
+	for range n {
+		session := uuid.NewString()
+		err := s.Store.CreateToken(t.Context(), store.Session{UUID: session, TenantUUID: s.vars["MASTER"]}, store.Token{
+			UUID: uuid.NewString(), AuthID: s.uuid(t, name), IssuedAt: now, ExpiresAt: now + 3600, SessionUUID: session,
+		})
+		if err != nil {
+			t.Fatalf("sessions: %v", err)
+		}
+	}
+}
+
+// refreshToken stores a refresh token and publishes its uuid as $NAME_CLIENT.
+// Each is a second younger than the one before.
+func (s *scene) refreshToken(t testing.TB, o options) {
+	t.Helper()
+	name, client, id := o.word(0), o.word(1), uuid.NewString()
+	metadata := o.named["metadata"]
+	if metadata == "" {
+		metadata = "{}"
+	}
+	s.created++
+	s.exec(t, `insert into auth_refresh_token (uuid, client_id, user_uuid, backend, login, user_agent, remote_addr, created_at, mobile, metadata)
+values ($1, $2, $3, 'wazo_user', $4, '', '', $5, $6, $7)`, id, client, s.uuid(t, name), name,
+		s.Clock.Now().Add(time.Duration(s.created)*time.Second).Format("2006-01-02T15:04:05.000000Z"), o.has("mobile"), metadata)
+	s.vars[strings.ToUpper(name+"_"+client)] = id
 }
 
 // uuid returns what a directive published under name.

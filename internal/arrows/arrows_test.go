@@ -33,6 +33,8 @@ var allowed = map[string][]string{
 	"authsvc/users":          {"authsvc/password", "authsvc/store"},
 	"authsvc/backends":       {"authsvc/httpapi", "authsvc/password", "authsvc/store"},
 	"authsvc/tokens":         {"authsvc/acl", "authsvc/backends", "authsvc/form", "authsvc/grant", "authsvc/httpapi", "authsvc/store"},
+	"authsvc/throttle":       {},
+	"authsvc/sessions":       {"authsvc/httpapi", "authsvc/store"},
 	"authsvc/store/sqlstore": {"authsvc/store"},
 	"authsvc/store/postgres": {"authsvc/store", "authsvc/store/sqlstore"},
 	"authsvc/store/sqlite":   {"authsvc/store", "authsvc/store/sqlstore"},
@@ -40,8 +42,8 @@ var allowed = map[string][]string{
 		"authsvc/store",
 	},
 	"authsvc": {
-		"authsvc/backends", "authsvc/cache", "authsvc/guard", "authsvc/httpapi", "authsvc/password",
-		"authsvc/store", "authsvc/tenants", "authsvc/tokens", "authsvc/users",
+		"authsvc/backends", "authsvc/cache", "authsvc/guard", "authsvc/httpapi", "authsvc/password", "authsvc/sessions",
+		"authsvc/store", "authsvc/tenants", "authsvc/throttle", "authsvc/tokens", "authsvc/users",
 	},
 }
 

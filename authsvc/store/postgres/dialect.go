@@ -22,6 +22,7 @@ var schemaSQL string
 const (
 	sqlLockSchema = `select pg_advisory_xact_lock(2020766831, 1)`
 	sqlLockLogins = `select pg_advisory_xact_lock(2020766831, 2)`
+	sqlLockUser   = `select uuid from auth_user where uuid = $1 for update`
 )
 
 const sqlListTables = `select name from unnest(cast($1 as text[])) as known (name) where to_regclass(name) is not null`
@@ -60,6 +61,7 @@ func (dialect) ScanList(dst *[]string) sql.Scanner { return (*list)(dst) }
 func (dialect) SingleWriter() bool { return false }
 
 func (dialect) LockLogins() string { return sqlLockLogins }
+func (dialect) LockUser() string   { return sqlLockUser }
 func (dialect) LockSchema() string { return sqlLockSchema }
 func (dialect) ListTables() string { return sqlListTables }
 
@@ -107,8 +109,11 @@ func (l *list) Scan(src any) error {
 
 // Classify goes by SQLSTATE.
 func (dialect) Classify(err error) sqlstore.Kind {
-	if errors.Is(err, errLost) {
+	switch {
+	case errors.Is(err, errLost):
 		return sqlstore.KindLost
+	case errors.Is(err, errConnect):
+		return sqlstore.KindUnavailable
 	}
 	var e *pq.Error
 	if !errors.As(err, &e) {
@@ -142,14 +147,10 @@ var kinds = map[string]sqlstore.Kind{
 	"55P03": sqlstore.KindUnavailable, // lock timeout
 }
 
-// classes are what the first two characters of a code mean. In 28 (bad
-// credentials) and 3D (no such database) the server did answer, but not about
-// any row.
+// classes are what the first two characters of a code mean.
 var classes = map[string]sqlstore.Kind{
 	"08": sqlstore.KindUnavailable,
 	"22": sqlstore.KindInvalid,
-	"28": sqlstore.KindUnavailable,
-	"3D": sqlstore.KindUnavailable,
 	"3F": sqlstore.KindSchema,
 	"53": sqlstore.KindUnavailable,
 	"57": sqlstore.KindUnavailable,

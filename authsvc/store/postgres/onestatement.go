@@ -109,6 +109,24 @@ func (dialect) CreateToken(ctx context.Context, db *sql.DB, session, token []any
 	return err
 }
 
+// sqlIssueToken yields no row when the session was refused.
+var sqlIssueToken = `with session as (` + sqlstore.SQLIssueSession + ` returning uuid)
+` + sqlstore.SQLIssueToken(func(query string) string { return "array(" + query + ")" }) + `
+from session
+returning acl`
+
+// IssueToken inserts both rows, with the accesses the user has at this moment.
+func (d dialect) IssueToken(ctx context.Context, db *sql.DB, args []any) (acl []string, err error) {
+	err = db.QueryRowContext(ctx, sqlIssueToken, args...).Scan(d.ScanList(&acl))
+	return acl, err
+}
+
+// IssueTokenTx does so inside a transaction.
+func (d dialect) IssueTokenTx(ctx context.Context, tx *sql.Tx, args []any) (acl []string, err error) {
+	err = tx.QueryRowContext(ctx, sqlIssueToken, args...).Scan(d.ScanList(&acl))
+	return acl, err
+}
+
 // DeleteToken waits for a concurrent delete of the same session and then
 // finds nothing.
 func (d dialect) DeleteToken(ctx context.Context, db *sql.DB, uuid string) (store.EndedToken, error) {

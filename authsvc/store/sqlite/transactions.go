@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"errors"
 
 	"github.com/wazo-edge/xivo-auth/authsvc/store"
 	"github.com/wazo-edge/xivo-auth/authsvc/store/sqlstore"
@@ -16,6 +17,11 @@ import (
 var (
 	sqlInsertSession = dialect{}.Rebind(sqlstore.SQLInsertSession)
 	sqlInsertToken   = dialect{}.Rebind(sqlstore.SQLInsertToken)
+
+	sqlIssueSession = dialect{}.Rebind(sqlstore.SQLIssueSession)
+	sqlIssueToken   = dialect{}.Rebind(sqlstore.SQLIssueToken(func(query string) string {
+		return "(select json_group_array(access) from (" + query + "))"
+	}) + " returning acl")
 )
 
 const sqlEndedColumns = `select t.uuid, t.auth_id, t.session_uuid, s.tenant_uuid, false
@@ -40,6 +46,28 @@ where uuid in (select value from json_each(?1))
 	and not exists (select 1 from auth_token t where t.session_uuid = auth_session.uuid)
 returning uuid`
 )
+
+// IssueToken inserts both rows, with the accesses the user has at this moment.
+func (d dialect) IssueToken(ctx context.Context, db *sql.DB, args []any) (acl []string, err error) {
+	err = sqlstore.InTx(ctx, db, func(tx *sql.Tx) (err error) {
+		acl, err = d.IssueTokenTx(ctx, tx, args)
+		return err
+	})
+	return acl, err
+}
+
+// IssueTokenTx does so inside a transaction.
+func (d dialect) IssueTokenTx(ctx context.Context, tx *sql.Tx, args []any) (acl []string, err error) {
+	res, err := tx.ExecContext(ctx, sqlIssueSession, args[:sqlstore.IssueSessionArgs]...)
+	if err != nil {
+		return nil, err
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
+		return nil, errors.Join(err, sql.ErrNoRows)
+	}
+	err = tx.QueryRowContext(ctx, sqlIssueToken, args...).Scan(d.ScanList(&acl))
+	return acl, err
+}
 
 // CreateToken inserts both rows.
 func (dialect) CreateToken(ctx context.Context, db *sql.DB, session, token []any) error {

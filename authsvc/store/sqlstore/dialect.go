@@ -30,6 +30,10 @@ type Dialect interface {
 	// namespace out until the transaction ends, "" when BEGIN already does.
 	LockLogins() string
 
+	// LockUser is a statement that keeps other logins of the user with uuid
+	// $1 out until the transaction ends, "" when BEGIN already does.
+	LockUser() string
+
 	// LockSchema is a statement that keeps other migrations out until the
 	// transaction ends, "" when BEGIN already does.
 	LockSchema() string
@@ -49,6 +53,11 @@ type Sessions interface {
 	// CreateToken inserts both rows; see [store.Tokens]. The arguments are
 	// those of [SessionArgs] and [TokenArgs].
 	CreateToken(ctx context.Context, db *sql.DB, session, token []any) error
+	// IssueToken runs [SQLIssueSession] and [SQLIssueToken] with [IssueArgs]
+	// and returns the ACL, [sql.ErrNoRows] when the session was refused.
+	IssueToken(ctx context.Context, db *sql.DB, args []any) (acl []string, err error)
+	// IssueTokenTx does so inside a transaction.
+	IssueTokenTx(ctx context.Context, tx *sql.Tx, args []any) (acl []string, err error)
 	// DeleteToken returns [sql.ErrNoRows] when there is no such token.
 	DeleteToken(ctx context.Context, db *sql.DB, uuid string) (store.EndedToken, error)
 	// DeleteExpiredTokens is called with a positive limit.

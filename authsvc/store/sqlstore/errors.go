@@ -23,7 +23,7 @@ const sqlClosedText = "sql: database is closed"
 
 // sentinels are the errors of the contract, which pass through unchanged.
 var sentinels = []error{
-	store.ErrNotFound, store.ErrConflict, store.ErrInvalid, store.ErrSchema, store.ErrUnavailable,
+	store.ErrNotFound, store.ErrConflict, store.ErrInvalid, store.ErrSchema, store.ErrUnavailable, store.ErrLimit,
 }
 
 // fail translates err, the outcome of op under ctx, into the contract's

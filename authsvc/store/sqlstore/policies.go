@@ -65,7 +65,8 @@ func (s *Store) TenantTree(ctx context.Context) ([]store.Tenant, error) {
 	var tenants []store.Tenant
 	err := s.call(ctx, "reading tenants", read, func(ctx context.Context) (err error) {
 		tenants, err = collect(ctx, s.db, func(rows *sql.Rows) (t store.Tenant, err error) {
-			return t, rows.Scan(&t.UUID, &t.Parent, &t.Slug)
+			err = rows.Scan(&t.UUID, &t.Parent, &t.Slug)
+			return t, err
 		}, s.q.tenantTree)
 		return err
 	})

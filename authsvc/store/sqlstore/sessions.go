@@ -12,14 +12,16 @@ import (
 // session, the session's tenant and whether the session ended.
 func EndedTokens(ctx context.Context, q Queryer, query string, args ...any) ([]store.EndedToken, error) {
 	return collect(ctx, q, func(rows *sql.Rows) (e store.EndedToken, err error) {
-		return e, rows.Scan(&e.UUID, &e.AuthID, &e.SessionUUID, &e.SessionTenant, &e.SessionEnded)
+		err = rows.Scan(&e.UUID, &e.AuthID, &e.SessionUUID, &e.SessionTenant, &e.SessionEnded)
+		return e, err
 	}, query, args...)
 }
 
 // Strings runs a statement that yields one column of text.
 func Strings(ctx context.Context, q Queryer, query string, args ...any) ([]string, error) {
 	return collect(ctx, q, func(rows *sql.Rows) (s string, err error) {
-		return s, rows.Scan(&s)
+		err = rows.Scan(&s)
+		return s, err
 	}, query, args...)
 }
 

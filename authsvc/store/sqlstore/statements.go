@@ -13,6 +13,11 @@ type statements struct {
 
 	userAccesses, tenantTree string
 
+	refreshCredentials, countSessions, insertRefresh, findRefresh, replacedRefresh string
+	refreshTokens, deleteSessions, deleteRefreshTokens, isAdmin                    string
+	deleteRefresh, sessionTokens, deleteSession                                    string
+	userByUUID, userTokens, setEnabled, deleteUser                                 string
+
 	listTables, revision string
 }
 
@@ -37,6 +42,25 @@ func rebind(d Dialect) statements {
 
 		userAccesses: d.Rebind(sqlUserAccesses),
 		tenantTree:   d.Rebind(sqlTenantTree),
+
+		refreshCredentials:  d.Rebind(sqlRefreshCredentials),
+		countSessions:       d.Rebind(sqlCountSessions),
+		insertRefresh:       d.Rebind(sqlInsertRefresh),
+		findRefresh:         d.Rebind(sqlFindRefresh),
+		replacedRefresh:     d.Rebind(sqlReplacedRefresh),
+		refreshTokens:       d.Rebind(sqlRefreshTokens),
+		deleteSessions:      d.Rebind(sqlDeleteSessions),
+		deleteRefreshTokens: d.Rebind(sqlDeleteRefreshTokens),
+		isAdmin:             d.Rebind(sqlIsAdmin),
+
+		deleteRefresh: d.Rebind(sqlDeleteRefresh),
+		sessionTokens: d.Rebind(sqlSessionTokens),
+		deleteSession: d.Rebind(sqlDeleteSession),
+
+		userByUUID: d.Rebind(sqlUserByUUID),
+		userTokens: d.Rebind(sqlUserTokens),
+		setEnabled: d.Rebind(sqlSetEnabled),
+		deleteUser: d.Rebind(sqlDeleteUser),
 
 		listTables: d.Rebind(d.ListTables()),
 		revision:   d.Rebind(sqlRevision),

@@ -1,0 +1,152 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/wazo-edge/xivo-auth/authsvc/store"
+)
+
+// listing declares how a resource is listed; the query is built from it and a
+// [store.List], the same way for every resource. All of it is program text:
+// nothing a client sends gets into a statement but as an argument.
+type listing[T any] struct {
+	columns string            // what scan reads
+	from    string            // tables and joins
+	tenant  string            // the column that holds a row's tenant
+	user    string            // the column that holds a row's user
+	key     string            // unique, so that the order is total
+	search  []string          // columns of text
+	filters map[string]string // columns by the name of the filter
+	orders  map[string]string // columns by the name of the order
+	scan    func(*sql.Rows) (T, error)
+}
+
+// sqlBelow are the tenant $1 and all below it. Union, and not union all, ends
+// at a cycle that somebody made by hand.
+const sqlBelow = `with recursive below (uuid) as (
+	select cast($1 as text)
+	union
+	select t.uuid from auth_tenant t join below b on t.parent_uuid = b.uuid
+)
+`
+
+// query is a statement with its arguments under construction.
+type query struct {
+	text strings.Builder
+	args []any
+}
+
+// arg adds an argument and returns its placeholder.
+func (q *query) arg(v any) string {
+	q.args = append(q.args, v)
+	return "$" + strconv.Itoa(len(q.args))
+}
+
+// scope returns the conditions for the rows a list is about.
+func (l *listing[T]) scope(q *query, want store.List) []string {
+	q.args = append(q.args[:0], want.Tenant)
+	where := []string{l.tenant + " = $1"}
+	if want.Recurse {
+		where[0] = l.tenant + " in (select uuid from below)"
+		q.text.WriteString(sqlBelow)
+	}
+	if want.User != "" {
+		where = append(where, l.user+" = "+q.arg(want.User))
+	}
+	return where
+}
+
+// narrow returns the conditions of search and filters.
+func (l *listing[T]) narrow(q *query, want store.List) []string {
+	var where []string
+	if want.Search != nil && len(l.search) > 0 {
+		// The words in their order with anything between. What LIKE makes of
+		// % and _ in them is left as it is on the reference.
+		pattern := q.arg("%" + strings.Join(strings.Fields(*want.Search), "%") + "%")
+		var any []string
+		for _, column := range l.search {
+			any = append(any, fmt.Sprintf(`lower(%s) like lower(%s) escape '\'`, column, pattern))
+		}
+		where = append(where, "("+strings.Join(any, " or ")+")")
+	}
+	for name, value := range want.Filters {
+		if t, ok := value.(time.Time); ok {
+			value = instantText(t)
+		}
+		where = append(where, l.filters[name]+" = "+q.arg(value))
+	}
+	return where
+}
+
+// list reads one page: one statement for the counts, one for the items unless
+// there are none to read.
+func list[T any](ctx context.Context, s *Store, op string, l *listing[T], want store.List) (store.Page[T], error) {
+	page := store.Page[T]{Items: []T{}}
+	if err := l.check(op, want); err != nil {
+		return page, err
+	}
+	err := s.call(ctx, op, read, func(ctx context.Context) error {
+		var q query
+		scope := strings.Join(l.scope(&q, want), " and ")
+		hits := strings.Join(append([]string{scope}, l.narrow(&q, want)...), " and ")
+		fmt.Fprintf(&q.text, "select (select count(*) from %[1]s where %[2]s), (select count(*) from %[1]s where %[3]s)", l.from, scope, hits)
+		err := s.db.QueryRowContext(ctx, s.dialect.Rebind(q.text.String()), q.args...).Scan(&page.Total, &page.Filtered)
+		if err != nil || page.Filtered == 0 || want.Offset >= int64(page.Filtered) || want.Limit != nil && *want.Limit == 0 {
+			return err
+		}
+
+		q = query{}
+		where := append(l.scope(&q, want), l.narrow(&q, want)...)
+		fmt.Fprintf(&q.text, "select %s from %s where %s order by %s", l.columns, l.from, strings.Join(where, " and "), l.order(want))
+		if want.Limit != nil {
+			q.text.WriteString(" limit cast(" + q.arg(*want.Limit) + " as bigint)")
+		} else if want.Offset > 0 {
+			q.text.WriteString(" limit cast(" + q.arg(int64(1)<<62) + " as bigint)") // SQLite has no offset without a limit
+		}
+		if want.Offset > 0 {
+			q.text.WriteString(" offset cast(" + q.arg(want.Offset) + " as bigint)")
+		}
+		page.Items, err = collect(ctx, s.db, l.scan, s.dialect.Rebind(q.text.String()), q.args...)
+		return err
+	})
+	if err != nil {
+		return store.Page[T]{}, err
+	}
+	return page, nil
+}
+
+// check refuses words no resource of this kind has: a mistake of the caller,
+// who checks what clients send.
+func (l *listing[T]) check(op string, want store.List) error {
+	if _, ok := l.orders[want.Order]; !ok && want.Order != "" {
+		return fmt.Errorf("%s: %w: no order %q", op, store.ErrInvalid, want.Order)
+	}
+	for name, value := range want.Filters {
+		if _, ok := l.filters[name]; !ok {
+			return fmt.Errorf("%s: %w: no filter %q", op, store.ErrInvalid, name)
+		}
+		if text, ok := value.(string); ok && !searchable(text) {
+			return fmt.Errorf("%s: %w: the filter %s is not UTF-8 text without NUL", op, store.ErrInvalid, name)
+		}
+	}
+	if want.Search != nil && !searchable(*want.Search) {
+		return fmt.Errorf("%s: %w: the search is not UTF-8 text without NUL", op, store.ErrInvalid)
+	}
+	return storable(op, "tenant", want.Tenant, "user", want.User)
+}
+
+func (l *listing[T]) order(want store.List) string {
+	column, ok := l.orders[want.Order]
+	if !ok {
+		return l.key
+	}
+	if want.Descending {
+		column += " desc"
+	}
+	return column + ", " + l.key
+}

@@ -1,0 +1,171 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+
+	"github.com/wazo-edge/xivo-auth/authsvc/store"
+)
+
+var refreshListing = listing[store.RefreshToken]{
+	columns: refreshColumns,
+	from:    `auth_refresh_token r join auth_user u on u.uuid = r.user_uuid`,
+	tenant:  `u.tenant_uuid`,
+	user:    `r.user_uuid`,
+	key:     `r.uuid collate "C"`,
+	search:  []string{`r.client_id`},
+	filters: map[string]string{"client_id": `r.client_id`, "created_at": `r.created_at`, "mobile": `r.mobile`},
+	orders: map[string]string{
+		"": `r.created_at`, "created_at": `r.created_at`, "client_id": `r.client_id collate "C"`, "mobile": `r.mobile`,
+	},
+	scan: func(rows *sql.Rows) (r store.RefreshToken, err error) {
+		err = rows.Scan(scanRefresh(&r)...)
+		return r, err
+	},
+}
+
+var sessionListing = listing[store.ListedSession]{
+	columns: `s.uuid, s.mobile, s.tenant_uuid, coalesce(t.auth_id, '')`,
+	// A session has one token; should it share several, one of them names
+	// its user, so that it is listed once.
+	from: `auth_session s left join auth_token t on t.session_uuid = s.uuid
+		and not exists (select 1 from auth_token o where o.session_uuid = s.uuid and o.uuid < t.uuid)`,
+	tenant: `s.tenant_uuid`,
+	user:   `t.auth_id`,
+	key:    `s.uuid collate "C"`,
+	orders: map[string]string{"mobile": `s.mobile`},
+	scan: func(rows *sql.Rows) (l store.ListedSession, err error) {
+		err = rows.Scan(&l.UUID, &l.Mobile, &l.TenantUUID, &l.AuthID)
+		return l, err
+	},
+}
+
+const (
+	sqlDeleteRefresh = `delete from auth_refresh_token where user_uuid = $1 and client_id = $2
+returning uuid, mobile`
+
+	sqlSessionTokens = sqlBelow + `
+select t.uuid, t.auth_id, t.session_uuid, s.tenant_uuid, true
+from auth_token t
+join auth_session s on s.uuid = t.session_uuid
+where s.uuid = $2 and s.tenant_uuid in (select uuid from below)
+order by t.uuid`
+
+	sqlDeleteSession = sqlBelow + `
+delete from auth_session where uuid = $2 and tenant_uuid in (select uuid from below)`
+
+	sqlUserTokens = `
+select t.uuid, t.auth_id, t.session_uuid, s.tenant_uuid, true
+from auth_token t
+join auth_session s on s.uuid = t.session_uuid
+where t.session_uuid in (select o.session_uuid from auth_token o where o.auth_id = $1)
+order by t.uuid`
+
+	sqlUserByUUID = `select ` + userColumns + ` from auth_user u where u.uuid = $1`
+
+	sqlSetEnabled = `update auth_user set enabled = cast($2 as boolean) where uuid = $1`
+
+	sqlDeleteUser = `delete from auth_user where uuid = $1`
+)
+
+// ListRefreshTokens implements [store.RefreshTokens].
+func (s *Store) ListRefreshTokens(ctx context.Context, want store.List) (store.Page[store.RefreshToken], error) {
+	return list(ctx, s, "listing refresh tokens", &refreshListing, want)
+}
+
+// ListSessions implements [store.Sessions].
+func (s *Store) ListSessions(ctx context.Context, want store.List) (store.Page[store.ListedSession], error) {
+	return list(ctx, s, "listing sessions", &sessionListing, want)
+}
+
+// DeleteRefreshToken implements [store.RefreshTokens]. Tokens that were issued
+// from it stay.
+func (s *Store) DeleteRefreshToken(ctx context.Context, userUUID, clientID string) (store.RefreshToken, error) {
+	const op = "deleting a refresh token"
+	r := store.RefreshToken{UserUUID: userUUID, ClientID: clientID}
+	if !searchable(userUUID) || !searchable(clientID) {
+		return store.RefreshToken{}, notFound(op)
+	}
+	err := s.call(ctx, op, write, func(ctx context.Context) error {
+		return s.db.QueryRowContext(ctx, s.q.deleteRefresh, userUUID, clientID).Scan(&r.UUID, &r.Mobile)
+	})
+	if err != nil {
+		return store.RefreshToken{}, err
+	}
+	return r, nil
+}
+
+// DeleteSession implements [store.Sessions].
+func (s *Store) DeleteSession(ctx context.Context, sessionUUID, tenant string) (ended []store.EndedToken, err error) {
+	if !searchable(sessionUUID) || !searchable(tenant) {
+		return nil, nil
+	}
+	err = s.call(ctx, "deleting a session", write, func(ctx context.Context) error {
+		return InTx(ctx, s.db, func(tx *sql.Tx) (err error) {
+			if ended, err = EndedTokens(ctx, tx, s.q.sessionTokens, tenant, sessionUUID); err != nil {
+				return err
+			}
+			_, err = tx.ExecContext(ctx, s.q.deleteSession, tenant, sessionUUID)
+			return err
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return ended, nil
+}
+
+// UserByUUID implements [store.Accounts].
+func (s *Store) UserByUUID(ctx context.Context, uuid string) (u store.User, err error) {
+	const op = "reading a user"
+	if !searchable(uuid) {
+		return u, notFound(op)
+	}
+	err = s.call(ctx, op, read, func(ctx context.Context) error {
+		return scanUser(s.db.QueryRowContext(ctx, s.q.userByUUID, uuid), &u)
+	})
+	if err != nil {
+		return store.User{}, err
+	}
+	return u, nil
+}
+
+// SetUserEnabled implements [store.Accounts].
+func (s *Store) SetUserEnabled(ctx context.Context, uuid string, enabled bool) ([]store.EndedToken, error) {
+	return s.endUser(ctx, "enabling or disabling a user", uuid, !enabled, s.q.setEnabled, uuid, enabled)
+}
+
+// DeleteUser implements [store.Accounts].
+func (s *Store) DeleteUser(ctx context.Context, uuid string) ([]store.EndedToken, error) {
+	return s.endUser(ctx, "deleting a user", uuid, true, s.q.deleteUser, uuid)
+}
+
+// endUser changes the row of a user and, when that ends what he may do, his
+// sessions, all or nothing.
+func (s *Store) endUser(ctx context.Context, op, uuid string, sessions bool, change string, args ...any) (ended []store.EndedToken, err error) {
+	if !searchable(uuid) {
+		return nil, notFound(op)
+	}
+	err = s.call(ctx, op, write, func(ctx context.Context) error {
+		return InTx(ctx, s.db, func(tx *sql.Tx) error {
+			res, err := tx.ExecContext(ctx, change, args...)
+			if err != nil {
+				return err
+			}
+			if n, err := res.RowsAffected(); err != nil || n == 0 {
+				if err == nil {
+					err = sql.ErrNoRows
+				}
+				return err
+			}
+			if sessions {
+				ended, err = s.endSessions(ctx, tx, s.q.userTokens, uuid)
+			}
+			return err
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return ended, nil
+}
