@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -84,7 +85,7 @@ func rows(t testing.TB, db *sql.DB) string {
 	seen := map[string]string{}
 	return anyUUID.ReplaceAllStringFunc(out.String(), func(id string) string {
 		if seen[id] == "" {
-			seen[id] = "<uuid " + string(rune('1'+len(seen))) + ">"
+			seen[id] = "<uuid " + strconv.Itoa(len(seen)+1) + ">"
 		}
 		return seen[id]
 	})

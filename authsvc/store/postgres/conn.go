@@ -28,6 +28,10 @@ const cancelGrace = 200 * time.Millisecond
 // statement again, once a statement may have reached the server.
 var errLost = fmt.Errorf("connection lost during a statement: %w", io.ErrUnexpectedEOF)
 
+// errConnect marks what happened before there was a session to ask anything,
+// such as a server without TLS or one that refuses a setting.
+var errConnect = errors.New("connecting")
+
 // connector makes guarded connections. It is safe for concurrent use.
 type connector struct{ cfg pq.Config }
 
@@ -37,7 +41,7 @@ var _ driver.Connector = (*connector)(nil)
 func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	inner, err := pq.NewConnectorConfig(c.cfg)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", errConnect, err)
 	}
 	d := &dialer{ctx: ctx}
 	inner.Dialer(d)
@@ -49,10 +53,7 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 		err = ctx.Err()
 	}
 	if err != nil {
-		if ctxErr := ctx.Err(); ctxErr != nil && !errors.Is(err, ctxErr) {
-			err = fmt.Errorf("connecting: %w: %w", ctxErr, err)
-		}
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", errConnect, err)
 	}
 	pqCn, ok := cn.(pqConn)
 	if !ok || d.raw == nil {

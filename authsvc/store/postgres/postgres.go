@@ -5,6 +5,8 @@ package postgres
 import (
 	"database/sql"
 	"errors"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/lib/pq"
@@ -32,9 +34,18 @@ var errDSN = errors.New("postgres: the connection string cannot be understood (w
 // may stand between.
 func Open(dsn string, o store.Options) (*sqlstore.Store, error) {
 	o = o.Defaults()
+	cfg, err := config(dsn, o)
+	if err != nil {
+		return nil, err
+	}
+	return sqlstore.New(sql.OpenDB(&connector{cfg: cfg}), dialect{}, o), nil
+}
+
+// config completes what dsn says.
+func config(dsn string, o store.Options) (pq.Config, error) {
 	cfg, err := pq.NewConfig(dsn)
 	if err != nil {
-		return nil, errDSN
+		return pq.Config{}, errDSN
 	}
 	if cfg.ConnectTimeout <= 0 {
 		// The option counts in whole seconds.
@@ -43,7 +54,13 @@ func Open(dsn string, o store.Options) (*sqlstore.Store, error) {
 	if cfg.ApplicationName == "" {
 		cfg.ApplicationName = applicationName
 	}
+	if !strings.Contains(dsn, "sslmode") && os.Getenv("PGSSLMODE") == "" {
+		// What libpq does, so that the connection string of the historical
+		// service works as it is. Say sslmode=verify-full where the network
+		// is not yours: this one does not stop who sits in the middle.
+		cfg.SSLMode = pq.SSLModePrefer
+	}
 	// Parse, bind and execute travel together: one round trip, not two.
 	cfg.BinaryParameters = true
-	return sqlstore.New(sql.OpenDB(&connector{cfg: cfg}), dialect{}, o), nil
+	return cfg, nil
 }

@@ -5,7 +5,7 @@
 
 create table alembic_version_auth (
 	version_num varchar(32) not null,
-	constraint alembic_version_auth_pkey primary key (version_num)
+	constraint alembic_version_auth_pkc primary key (version_num)
 );
 
 -- Tenants and users refer to each other; the second half of the circle is

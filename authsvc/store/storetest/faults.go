@@ -46,7 +46,43 @@ var calls = []struct {
 	{"HasUsers", func(ctx context.Context, b *bench) error { _, err := b.HasUsers(ctx); return err }},
 	{"ListUsers", func(ctx context.Context, b *bench) error { _, err := b.ListUsers(ctx); return err }},
 	{"UserAccesses", func(ctx context.Context, b *bench) error { _, err := b.UserAccesses(ctx, newID(), "a"); return err }},
+	{"IssueToken", func(ctx context.Context, b *bench) error { _, err := b.IssueToken(ctx, b.issue("a")); return err }},
+	{"IssueOfflineToken", func(ctx context.Context, b *bench) error {
+		_, err := b.IssueOfflineToken(ctx, b.issue("a"), store.RefreshToken{UUID: newID(), ClientID: "c", UserUUID: "a"})
+		return err
+	}},
+	{"CredentialsByRefreshToken", func(ctx context.Context, b *bench) error {
+		_, _, err := b.CredentialsByRefreshToken(ctx, newID(), "c")
+		return err
+	}},
+	{"UserIsAdmin", func(ctx context.Context, b *bench) error { _, err := b.UserIsAdmin(ctx, newID()); return err }},
+	{"ListRefreshTokens", func(ctx context.Context, b *bench) error {
+		_, err := b.ListRefreshTokens(ctx, store.List{Tenant: newID()})
+		return err
+	}},
+	{"DeleteRefreshToken", func(ctx context.Context, b *bench) error {
+		_, err := b.DeleteRefreshToken(ctx, newID(), "c")
+		return err
+	}},
+	{"ListSessions", func(ctx context.Context, b *bench) error {
+		_, err := b.ListSessions(ctx, store.List{Tenant: newID()})
+		return err
+	}},
+	{"DeleteSession", func(ctx context.Context, b *bench) error {
+		_, err := b.DeleteSession(ctx, newID(), newID())
+		return err
+	}},
+	{"UserByUUID", func(ctx context.Context, b *bench) error { _, err := b.UserByUUID(ctx, newID()); return err }},
+	{"SetUserEnabled", func(ctx context.Context, b *bench) error { _, err := b.SetUserEnabled(ctx, newID(), false); return err }},
+	{"DeleteUser", func(ctx context.Context, b *bench) error { _, err := b.DeleteUser(ctx, newID()); return err }},
 	{"TenantTree", func(ctx context.Context, b *bench) error { _, err := b.TenantTree(ctx); return err }},
+}
+
+// issue is a token as a login asks for it.
+func (b *bench) issue(authID string) store.NewToken {
+	return store.NewToken{
+		Session: store.Session{UUID: newID(), TenantUUID: b.top}, Token: store.Token{UUID: newID(), AuthID: authID},
+	}
 }
 
 func testCancelled(t *testing.T, b *bench) {

@@ -1,0 +1,115 @@
+package postgres_test
+
+import (
+	"io"
+	"net"
+	"net/url"
+	"sync"
+	"testing"
+)
+
+// proxy stands between a store and its server and misbehaves on demand.
+type proxy struct {
+	DSN string
+
+	target string
+	mu     sync.Mutex
+	gate   chan struct{} // answers wait while it is not nil; closed by resume
+	cut    bool          // the next answer is dropped with its connection
+	conns  []net.Conn
+}
+
+func newProxy(t *testing.T, dsn string) *proxy {
+	t.Helper()
+	u, err := url.Parse(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &proxy{target: u.Host}
+	u.Host = l.Addr().String()
+	p.DSN = u.String()
+	t.Cleanup(func() {
+		_ = l.Close()
+		p.resume()
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		for _, c := range p.conns {
+			_ = c.Close()
+		}
+	})
+	go func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go p.serve(client)
+		}
+	}()
+	return p
+}
+
+func (p *proxy) serve(client net.Conn) {
+	server, err := net.Dial("tcp", p.target)
+	if err != nil {
+		_ = client.Close()
+		return
+	}
+	p.mu.Lock()
+	p.conns = append(p.conns, client, server)
+	p.mu.Unlock()
+	go func() {
+		_, _ = io.Copy(server, client)
+		_ = server.Close()
+	}()
+	defer func() { _, _ = client.Close(), server.Close() }()
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := server.Read(buf)
+		if n > 0 && !p.pass() {
+			return
+		}
+		if _, werr := client.Write(buf[:n]); err != nil || werr != nil {
+			return
+		}
+	}
+}
+
+// pass waits while answers are held back and tells whether to forward one.
+func (p *proxy) pass() bool {
+	p.mu.Lock()
+	gate, cut := p.gate, p.cut
+	p.cut = false
+	p.mu.Unlock()
+	if gate != nil {
+		<-gate
+	}
+	return !cut
+}
+
+// stall holds back all answers, as a server that hangs does.
+func (p *proxy) stall() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.gate = make(chan struct{})
+}
+
+func (p *proxy) resume() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.gate != nil {
+		close(p.gate)
+		p.gate = nil
+	}
+}
+
+// cutNext drops the next answer, when its statement has been executed.
+func (p *proxy) cutNext() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cut = true
+}
