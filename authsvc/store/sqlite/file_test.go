@@ -52,11 +52,37 @@ func TestRefusedPaths(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{"", ":memory:", "a\x00b", dir, filepath.Join(file, "below")} {
+	for _, path := range []string{"", ":memory:", "a\x00b"} {
 		if s, err := sqlite.Open(path, store.Options{}); err == nil {
 			_ = s.Close()
 			t.Errorf("%q was opened", path)
 		}
+	}
+	for _, path := range []string{dir, filepath.Join(file, "below")} {
+		s, err := sqlite.Open(path, store.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Ping(t.Context()); !errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("%q: %v", path, err)
+		}
+		_ = s.Close()
+	}
+}
+
+// A configuration that is only being checked must leave nothing behind.
+func TestOpen_TouchesNothing(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "new", "auth.db")
+	s, err := sqlite.Open(path, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Dir(path)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("opening made %s: %v", filepath.Dir(path), err)
 	}
 }
 

@@ -8,7 +8,7 @@
 
 create table alembic_version_auth (
 	version_num text not null check (length(version_num) <= 32),
-	constraint alembic_version_auth_pkey primary key (version_num)
+	constraint alembic_version_auth_pkc primary key (version_num)
 ) strict;
 
 create table auth_tenant (

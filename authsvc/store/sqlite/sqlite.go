@@ -36,9 +36,9 @@ import (
 // process is switching to WAL, which does not honour the busy timeout.
 const reopenPause = 5 * time.Millisecond
 
-// Open returns a store in the file at path, which may hold any character. A
-// missing file is created, readable by its owner only, and so are the
-// directories above it. Relative paths are taken from the working directory
+// Open returns a store in the file at path, which may hold any character. It
+// touches nothing: the first call creates a missing file, readable by its owner
+// only, and the directories above it. Relative paths are taken from the working directory
 // of the moment. "" and ":memory:" are refused: every connection of the pool
 // would have a database of its own.
 //
@@ -56,14 +56,11 @@ func Open(path string, o store.Options) (*sqlstore.Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sqlite: %w", err)
 	}
-	if err := create(path); err != nil {
-		return nil, fmt.Errorf("sqlite: %w", err)
-	}
 	drv, err := ourDriver()
 	if err != nil {
 		return nil, fmt.Errorf("sqlite: %w", err)
 	}
-	return sqlstore.New(sql.OpenDB(&connector{driver: drv, dsn: dsn(path, o)}), dialect{}, o), nil
+	return sqlstore.New(sql.OpenDB(&connector{driver: drv, path: path, dsn: dsn(path, o)}), dialect{}, o), nil
 }
 
 // create makes the file and the directories above it. SQLite gives its -wal
@@ -122,6 +119,7 @@ func lower(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error)
 // use.
 type connector struct {
 	driver *sqlite.Driver
+	path   string
 	dsn    string
 }
 
@@ -129,6 +127,9 @@ var _ driver.Connector = (*connector)(nil)
 
 // Connect implements [driver.Connector].
 func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
+	if err := create(c.path); err != nil {
+		return nil, fmt.Errorf("%w: sqlite: %w", store.ErrUnavailable, err)
+	}
 	for {
 		if err := ctx.Err(); err != nil {
 			return nil, err
