@@ -87,6 +87,7 @@ type Service struct {
 	guard    guard.Guard
 	mux      *httpapi.Mux
 	backends atomic.Pointer[backends.Set]
+	foreign  atomic.Bool // the database has a schema that is not ours to touch
 	api      atomic.Pointer[http.Handler]
 
 	janitor struct {
@@ -204,7 +205,12 @@ type Prepared struct {
 // Prepare makes the database ready: the schema when it is empty, and the first
 // administrator when it holds no user. It is safe to call on several nodes at
 // once, and again after an error. b nil creates nobody.
+//
+// When the database has a schema this version does not know, the service
+// neither reads nor writes it: every request is answered 503 until a later
+// Prepare finds that mended.
 func (s *Service) Prepare(ctx context.Context, b *Bootstrap) (p Prepared, err error) {
+	defer func() { s.foreign.Store(errors.Is(err, store.ErrSchema)) }()
 	state, err := s.Store.State(ctx)
 	if err != nil {
 		return p, fmt.Errorf("looking at the database: %w", err)
@@ -231,13 +237,22 @@ func (s *Service) Prepare(ctx context.Context, b *Bootstrap) (p Prepared, err er
 }
 
 // ServeHTTP serves the API.
-func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) { (*s.api.Load()).ServeHTTP(w, r) }
+func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.foreign.Load() {
+		httpapi.WriteUnavailable(w)
+		return
+	}
+	(*s.api.Load()).ServeHTTP(w, r)
+}
 
 // Routes lists what the API serves.
 func (s *Service) Routes() []httpapi.Route { return s.mux.Routes() }
 
 // Decide judges a guarded request.
 func (s *Service) Decide(ctx context.Context, r guard.Request) guard.Decision {
+	if s.foreign.Load() {
+		return guard.Decision{Verdict: guard.Unavailable, Reason: guard.StoreDown, Err: store.ErrSchema}
+	}
 	return s.guard.Decide(ctx, r)
 }
 

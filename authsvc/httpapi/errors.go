@@ -235,11 +235,20 @@ func AsError(err error) *Error {
 func WriteError(w http.ResponseWriter, r *http.Request, log *slog.Logger, now time.Time, err error) {
 	e := AsError(err)
 	if e.Status >= http.StatusInternalServerError {
+		level := slog.LevelError
+		if e.Status == http.StatusServiceUnavailable {
+			level = slog.LevelWarn // not ours to mend, and told once for each request
+		}
 		// No URL: it may hold a token.
-		log.LogAttrs(r.Context(), slog.LevelError, "request failed",
+		log.LogAttrs(r.Context(), level, "request failed",
 			slog.String("method", r.Method), slog.String("route", r.Pattern),
 			slog.Int("status", e.Status), slog.Any("error", e.cause))
 	}
+	e.Write(w, now)
+}
+
+// Write answers with e and logs nothing.
+func (e *Error) Write(w http.ResponseWriter, now time.Time) {
 	if e.Status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "1")
 	}

@@ -4,7 +4,6 @@ package sessions
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 
 	"github.com/google/uuid"
@@ -102,7 +101,7 @@ func (h HTTP) page(ctx context.Context, l store.List) (p store.Page[session], er
 	l.Search = nil
 	found, err := h.Store.ListSessions(ctx, l)
 	if err != nil {
-		return p, fmt.Errorf("listing sessions: %w", err)
+		return p, err
 	}
 	p = store.Page[session]{Total: found.Total, Filtered: found.Filtered, Items: make([]session, len(found.Items))}
 	for i, s := range found.Items {
@@ -154,7 +153,7 @@ func (h HTTP) deleteOfSelf(w http.ResponseWriter, r *http.Request, c *httpapi.Ca
 func (h HTTP) end(w http.ResponseWriter, r *http.Request, tenant string) error {
 	ended, err := h.Store.DeleteSession(r.Context(), r.PathValue("session_uuid"), tenant)
 	if err != nil {
-		return fmt.Errorf("deleting a session: %w", err)
+		return err
 	}
 	for _, t := range ended {
 		if id, err := uuid.Parse(t.UUID); err == nil {

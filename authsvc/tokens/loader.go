@@ -3,7 +3,6 @@ package tokens
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -26,7 +25,7 @@ func (l Loader) LoadGrant(ctx context.Context, token uuid.UUID, now time.Time) (
 	case errors.Is(err, store.ErrNotFound):
 		return nil, grant.ErrUnknown
 	case err != nil:
-		return nil, fmt.Errorf("reading a token: %w", err)
+		return nil, err
 	}
 	return toGrant(token, row, l.ACLs, now), nil
 }

@@ -5,7 +5,6 @@ package tokens
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -145,7 +144,7 @@ func (s *Service) revoke(ctx context.Context, token string) error {
 	// Also after an error: the row may be gone and only the answer lost.
 	s.Grants.Revoke(id)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return fmt.Errorf("deleting a token: %w", err)
+		return err
 	}
 	return nil
 }
