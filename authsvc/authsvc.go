@@ -93,7 +93,8 @@ type Service struct {
 	janitor struct {
 		sync.Mutex
 		tokens.Janitor
-		stop func() // ends the running one and waits for it; nil when none
+		stop   func() // ends the running one and waits for it; nil when none
+		closed bool
 	}
 }
 
@@ -266,6 +267,9 @@ func (s *Service) CacheStats() cache.Stats { return s.grants.Stats() }
 func (s *Service) runJanitor(j tokens.Janitor) {
 	s.janitor.Lock()
 	defer s.janitor.Unlock()
+	if s.janitor.closed {
+		return
+	}
 	if s.janitor.stop != nil {
 		s.janitor.stop()
 	}
@@ -292,11 +296,11 @@ func (s *Service) PurgeExpired(ctx context.Context) (int, error) {
 func (s *Service) Close() error {
 	s.janitor.Lock()
 	defer s.janitor.Unlock()
-	if s.janitor.stop == nil {
+	if s.janitor.closed {
 		return nil
 	}
+	s.janitor.closed = true
 	s.janitor.stop()
-	s.janitor.stop = nil
 	s.grants.Close()
 	if err := s.Store.Close(); err != nil && !errors.Is(err, store.ErrUnavailable) {
 		return fmt.Errorf("closing the store: %w", err)

@@ -1,9 +1,9 @@
 package cache
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
+	"hash/maphash"
+	"slices"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 
@@ -14,7 +14,10 @@ import (
 // whoever holds them: `me` and `my_session` are resolved when matching, so the
 // users of one policy share one ACL. Safe for concurrent use.
 type ACLs struct {
-	lists *lru.Cache[[sha256.Size]byte, *acl.ACL]
+	// lists are keyed by a hash that only finds them; whether it is the same
+	// list is for a comparison to say.
+	lists *lru.Cache[uint64, *acl.ACL]
+	seed  maphash.Seed
 }
 
 // NewACLs returns an interner that remembers the size lists used last; zero
@@ -23,31 +26,29 @@ func NewACLs(size int) (*ACLs, error) {
 	if size <= 0 {
 		size = 10_000
 	}
-	lists, err := lru.New[[sha256.Size]byte, *acl.ACL](size)
+	lists, err := lru.New[uint64, *acl.ACL](size)
 	if err != nil {
 		return nil, fmt.Errorf("making the ACL cache: %w", err)
 	}
-	return &ACLs{lists: lists}, nil
+	return &ACLs{lists: lists, seed: maphash.MakeSeed()}, nil
 }
 
 // Compile returns the compiled form of accesses, and whether it was made now
 // and so is held by nobody else yet. Order counts: the list is shown as it was
 // stored.
 func (a *ACLs) Compile(accesses []string) (compiled *acl.ACL, fresh bool) {
-	h := sha256.New()
-	var n [8]byte
+	var h maphash.Hash
+	h.SetSeed(a.seed)
 	for _, s := range accesses {
-		binary.LittleEndian.PutUint64(n[:], uint64(len(s)))
-		h.Write(n[:])
-		h.Write([]byte(s))
+		h.WriteString(s)
+		h.WriteByte(0)
 	}
-	var key [sha256.Size]byte
-	h.Sum(key[:0])
-	if compiled, ok := a.lists.Get(key); ok {
-		return compiled, false
+	key := h.Sum64()
+	if held, ok := a.lists.Get(key); ok && slices.Equal(held.Accesses(), accesses) {
+		return held, false
 	}
 	compiled = acl.Compile(accesses)
-	if held, ok, _ := a.lists.PeekOrAdd(key, compiled); ok {
+	if held, ok, _ := a.lists.PeekOrAdd(key, compiled); ok && slices.Equal(held.Accesses(), accesses) {
 		return held, false
 	}
 	return compiled, true

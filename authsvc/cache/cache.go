@@ -70,7 +70,7 @@ type Cache struct {
 	limits limits
 
 	grants   *ristretto.Cache[string, *grant.Grant]
-	negative *lru.Cache[uuid.UUID, time.Time]
+	negative *lru.Cache[uuid.UUID, time.Time] // unknown token -> when the store said so
 	flights  singleflight.Group
 	timeout  time.Duration
 	shards   shards
@@ -81,7 +81,7 @@ const (
 	// beside it; see BenchmarkMillionGrants.
 	nominalSize = 400
 	// overhead is the part of nominalSize that ristretto takes.
-	overhead = 160
+	overhead = 240
 	// minCost keeps a small cache able to hold grants that carry an ACL
 	// nobody shares.
 	minCost = 16 << 20
@@ -107,8 +107,9 @@ func New(loader Loader, cfg Config) (*Cache, error) {
 
 	var err error
 	c.grants, err = ristretto.NewCache(&ristretto.Config[string, *grant.Grant]{
-		// Ten counters a grant is what ristretto asks for; three bytes each.
-		NumCounters: 10 * int64(cfg.Grants),
+		// ristretto asks for ten counters a grant and rounds them up to a
+		// power of two; eight do, and do not double for a million.
+		NumCounters: 8 * int64(cfg.Grants),
 		MaxCost:     max(minCost, nominalSize*int64(cfg.Grants)),
 		BufferItems: 64,
 		// The cost we pass covers the internals; without this a small cache
@@ -143,14 +144,16 @@ func words(token string) (uint64, uint64) {
 func (c *Cache) Lookup(ctx context.Context, token string) (*grant.Grant, grant.State, error) {
 	id, ok := grant.ParseID(token)
 	if !ok {
+		c.shards.of(id).count[grant.Refused].Add(1)
 		return nil, grant.Refused, grant.ErrUnknown
 	}
 	g, state, err := c.lookup(ctx, id, token)
 	sh := c.shards.of(id)
 	sh.count[state].Add(1)
 	// Last of all: whatever memory or a read that was under way says, a
-	// token that was revoked before this call began is not granted by it.
-	if err == nil && sh.revoked(id) {
+	// token that was revoked before this call began is not granted by it,
+	// and is known to be none even while the store cannot be asked.
+	if sh.revoked(id) {
 		return nil, state, grant.ErrUnknown
 	}
 	return g, state, err
@@ -168,12 +171,18 @@ func (c *Cache) lookup(ctx context.Context, id uuid.UUID, token string) (*grant.
 		}
 	} else {
 		held = nil
-		if deadline, known := c.negative.Get(id); known && now.Before(deadline) {
-			return nil, grant.Negative, grant.ErrUnknown
+		if at, known := c.negative.Get(id); known {
+			if age := now.Sub(at); age >= 0 && age < c.limits.negativeTTL() {
+				return nil, grant.Negative, grant.ErrUnknown
+			}
 		}
 	}
 	g, err := c.load(ctx, id, token)
-	if err != nil && !errors.Is(err, grant.ErrUnknown) && held != nil {
+	now = c.now() // the read took its time, and may have begun before this call
+	switch {
+	case err == nil && g.Expired(now):
+		return nil, grant.Miss, grant.ErrUnknown
+	case err != nil && !errors.Is(err, grant.ErrUnknown) && held != nil && !held.Expired(now):
 		if age := held.Age(now); age >= 0 && age < c.limits.staleIfError() {
 			return held, grant.Degraded, nil
 		}
@@ -209,19 +218,22 @@ func (c *Cache) fill(ctx context.Context, id uuid.UUID, token string) (*grant.Gr
 	if time.Since(began) > c.shards.horizon/2 {
 		// The process was stopped in the middle: a tombstone set since may
 		// be forgotten already, so what was read proves nothing any more.
-		return nil, errors.New("reading a token took too long to be trusted")
+		return nil, fmt.Errorf("reading a token took too long to be trusted: %w", context.DeadlineExceeded)
+	}
+	if err == nil && g.Expired(now) {
+		// Remembered like one that is gone: until the janitor comes by,
+		// whoever keeps using it would have the store asked each time.
+		err = grant.ErrUnknown
 	}
 	switch {
 	case errors.Is(err, grant.ErrUnknown):
-		if ttl := c.limits.negativeTTL(); ttl > 0 {
-			c.negative.Add(id, now.Add(ttl))
+		if c.limits.negativeTTL() > 0 {
+			c.negative.Add(id, now)
 		}
 		c.drop(id, token)
 		return nil, err
 	case err != nil:
 		return nil, err
-	case g.Expired(now):
-		return nil, grant.ErrUnknown
 	}
 	if !c.publish(id, token, g) {
 		return nil, grant.ErrUnknown
@@ -234,6 +246,7 @@ func (c *Cache) publish(id uuid.UUID, token string, g *grant.Grant) bool {
 	sh := c.shards.of(id)
 	sh.Lock()
 	defer sh.Unlock()
+	sh.prune(c.shards.horizon)
 	if sh.dead(id) {
 		return false
 	}

@@ -36,21 +36,36 @@ func (s *shards) of(id uuid.UUID) *shard { return &s.list[id[len(id)-1]] }
 // bury records that id is revoked. Tombstones use the process's own monotonic
 // clock: they measure how long reads take, not what time it is.
 func (sh *shard) bury(id uuid.UUID, horizon time.Duration) {
-	now := time.Now()
 	sh.Lock()
 	defer sh.Unlock()
+	sh.prune(horizon)
 	if sh.tombs == nil {
 		sh.tombs = make(map[uuid.UUID]time.Time)
 	}
-	if now.After(sh.next) {
-		for old, until := range sh.tombs {
-			if now.After(until) {
-				delete(sh.tombs, old)
-			}
-		}
-		sh.next = now.Add(horizon / 2)
+	sh.tombs[id] = time.Now().Add(horizon)
+	sh.live.Store(int32(len(sh.tombs)))
+}
+
+// prune forgets the tombstones that have done their work, now and then. Fills
+// prune as well as revocations do: after a burst of these the shard is to have
+// its memory and its lock-free hits back. The caller holds the lock.
+func (sh *shard) prune(horizon time.Duration) {
+	if len(sh.tombs) == 0 {
+		return
 	}
-	sh.tombs[id] = now.Add(horizon)
+	now := time.Now()
+	if now.Before(sh.next) {
+		return
+	}
+	for id, until := range sh.tombs {
+		if now.After(until) {
+			delete(sh.tombs, id)
+		}
+	}
+	if len(sh.tombs) == 0 {
+		sh.tombs = nil // a map never shrinks
+	}
+	sh.next = now.Add(horizon / 2)
 	sh.live.Store(int32(len(sh.tombs)))
 }
 

@@ -46,26 +46,29 @@ type Fields struct {
 
 // Grant is what one valid token grants.
 type Grant struct {
-	token, session, user, tenant uuid.UUID
+	token, session, user uuid.UUID
 
-	issued, expires int64 // Unix seconds
-	validated       int64 // Unix nanoseconds: when the store last vouched for it
-	acl             *acl.ACL
-	xivo            unique.Handle[string]
-	agent           unique.Handle[string]
-	purpose         unique.Handle[string]
-	addr            string
-	rare            *rare // nil for nearly every grant
-	ownACL          bool
-	userExists      bool
-	pbxUser         bool // xivo_user_uuid is the user himself
+	expires   int64 // Unix seconds
+	validated int64 // Unix nanoseconds: when the store last vouched for it
+	acl       *acl.ACL
+	texts     unique.Handle[texts]
+	addr      string
+	rare      *rare // nil for nearly every grant
+	lifetime  int32 // seconds from issue to expiry, both int4 in the schema
+	ownACL    bool
+	pbxUser   bool // xivo_user_uuid is the user himself
+}
+
+// texts are what few of the grants differ in, kept once for all that share it.
+type texts struct {
+	xivo, agent, purpose string
+	tenant               string // the user's current one
 }
 
 // rare holds what an ordinary grant computes from its other fields.
 type rare struct {
 	authID  string // an auth id that is not a uuid
 	session string // a session that is not a canonical uuid
-	tenant  string // likewise
 	pbxUser string // an xivo_user_uuid that is neither null nor the auth id
 
 	oddMetadata bool   // metadata says something else than the other fields
@@ -78,13 +81,11 @@ type rare struct {
 func New(f Fields, validated time.Time) *Grant {
 	g := &Grant{
 		token:     f.Token,
-		issued:    f.IssuedAt,
 		expires:   f.ExpiresAt,
+		lifetime:  int32(f.ExpiresAt - f.IssuedAt),
 		validated: validated.UnixNano(),
 		acl:       f.ACL,
 		ownACL:    f.OwnACL,
-		xivo:      unique.Make(f.XiVOUUID),
-		agent:     unique.Make(f.UserAgent),
 		// A copy: the text may be cut out of a header of any length, which the
 		// grant would keep alive for as long as it is resident.
 		addr: strings.Clone(f.RemoteAddr),
@@ -92,8 +93,6 @@ func New(f Fields, validated time.Time) *Grant {
 	var r rare
 	g.user, r.authID = pack(f.AuthID)
 	g.session, r.session = pack(f.SessionUUID)
-	g.tenant, r.tenant = pack(f.UserTenant)
-	g.userExists = f.UserTenant != ""
 	switch f.PBXUserUUID {
 	case "":
 	case f.AuthID:
@@ -102,7 +101,7 @@ func New(f Fields, validated time.Time) *Grant {
 		r.pbxUser = f.PBXUserUUID
 	}
 	md := readMetadata(f.Metadata)
-	g.purpose = unique.Make(md.Purpose)
+	g.texts = unique.Make(texts{f.XiVOUUID, f.UserAgent, md.Purpose, f.UserTenant})
 	if r != (rare{}) {
 		g.rare = &r
 	}
@@ -155,14 +154,13 @@ func (g *Grant) AuthID() string { return unpack(g.user, g.odd().authID) }
 func (g *Grant) SessionUUID() string { return unpack(g.session, g.odd().session) }
 
 // UserTenant is the current tenant of the user, "" when the auth id names no
-// existing user. Allocates.
-func (g *Grant) UserTenant() string { return unpack(g.tenant, g.odd().tenant) }
+// existing user.
+func (g *Grant) UserTenant() string { return g.texts.Value().tenant }
 
 // Tenant is the tenant requests act in when they name none: the user's
 // current one, or the one in the metadata when there is no such user.
-// Allocates.
 func (g *Grant) Tenant() string {
-	if g.userExists {
+	if g.UserExists() {
 		return g.UserTenant()
 	}
 	return g.odd().tenantMD
@@ -171,26 +169,20 @@ func (g *Grant) Tenant() string {
 // Identity returns what [Grant.AuthID], [Grant.SessionUUID] and [Grant.Tenant]
 // do, with one allocation for all three.
 func (g *Grant) Identity() (authID, session, tenant string) {
-	if none := (uuid.UUID{}); g.rare != nil || g.user == none || g.session == none || g.tenant == none {
+	if none := (uuid.UUID{}); g.user == none || g.session == none {
 		return g.AuthID(), g.SessionUUID(), g.Tenant()
 	}
-	b := AppendID(make([]byte, 0, 3*textLen), g.user)
-	s := string(AppendID(AppendID(b, g.session), g.tenant))
-	return s[:textLen], s[textLen : 2*textLen], s[2*textLen:]
+	b := AppendID(make([]byte, 0, 2*textLen), g.user)
+	s := string(AppendID(b, g.session))
+	return s[:textLen], s[textLen:], g.Tenant()
 }
 
 // TenantIs reports whether the user's current tenant is spelled exactly so.
 // It does not allocate.
-func (g *Grant) TenantIs(tenant string) bool {
-	if g.rare != nil && g.rare.tenant != "" {
-		return g.rare.tenant == tenant
-	}
-	id, ok := ParseID(tenant)
-	return ok && g.userExists && id == g.tenant
-}
+func (g *Grant) TenantIs(tenant string) bool { return tenant != "" && tenant == g.UserTenant() }
 
 // UserExists reports whether the auth id named a user when the grant was read.
-func (g *Grant) UserExists() bool { return g.userExists }
+func (g *Grant) UserExists() bool { return g.UserTenant() != "" }
 
 // IsInternal reports whether the service issued the token to itself.
 func (g *Grant) IsInternal() bool { return g.rare != nil && g.rare.authID == InternalAuthID }
@@ -199,7 +191,7 @@ func (g *Grant) IsInternal() bool { return g.rare != nil && g.rare.authID == Int
 func (g *Grant) IsUser() bool { return g.user != uuid.UUID{} }
 
 // Purpose is "user", "internal", "external_api", or "" when unknown.
-func (g *Grant) Purpose() string { return g.purpose.Value() }
+func (g *Grant) Purpose() string { return g.texts.Value().purpose }
 
 // ACL is what the token may access.
 func (g *Grant) ACL() *acl.ACL { return g.acl }
@@ -251,11 +243,11 @@ const sharedAgent = 256
 // else's.
 func (g *Grant) Size() int {
 	n := int(unsafe.Sizeof(*g)) + len(g.addr)
-	if agent := len(g.agent.Value()); agent > sharedAgent {
+	if agent := len(g.texts.Value().agent); agent > sharedAgent {
 		n += agent
 	}
 	if r := g.rare; r != nil {
-		n += int(unsafe.Sizeof(*r)) + len(r.authID) + len(r.session) + len(r.tenant) + len(r.pbxUser) + len(r.metadata) + len(r.tenantMD)
+		n += int(unsafe.Sizeof(*r)) + len(r.authID) + len(r.session) + len(r.pbxUser) + len(r.metadata) + len(r.tenantMD)
 	}
 	if g.ownACL {
 		n += g.acl.Size()

@@ -51,7 +51,7 @@ func (g *Grant) pbxUserUUID() string {
 
 // appendUsualMetadata spells the metadata that the other fields imply.
 func (g *Grant) appendUsualMetadata(dst []byte) []byte {
-	return append(dst, Metadata(g.AuthID(), g.UserTenant(), g.pbxUserUUID(), g.xivo.Value(), g.Purpose())...)
+	return append(dst, Metadata(g.AuthID(), g.UserTenant(), g.pbxUserUUID(), g.texts.Value().xivo, g.Purpose())...)
 }
 
 // Local and UTC layouts of the contract (token.md §5). Python's isoformat
@@ -65,13 +65,13 @@ const (
 // AppendJSON appends the token data as GET /token answers them: key order of
 // token.md §5, times to the second, local ones in loc.
 func (g *Grant) AppendJSON(dst []byte, loc *time.Location) []byte {
-	return g.appendJSON(dst, loc, time.Unix(g.issued, 0), time.Unix(g.expires, 0), "")
+	return g.appendJSON(dst, loc, time.Unix(g.expires-int64(g.lifetime), 0), time.Unix(g.expires, 0), "")
 }
 
 // AppendIssuedJSON appends the token data as POST /token answers them: times
 // to the microsecond of issued, and refreshToken unless it is empty.
 func (g *Grant) AppendIssuedJSON(dst []byte, loc *time.Location, issued time.Time, refreshToken string) []byte {
-	return g.appendJSON(dst, loc, issued, issued.Add(time.Duration(g.expires-g.issued)*time.Second), refreshToken)
+	return g.appendJSON(dst, loc, issued, issued.Add(time.Duration(g.lifetime)*time.Second), refreshToken)
 }
 
 func (g *Grant) appendJSON(dst []byte, loc *time.Location, issued, expires time.Time, refreshToken string) []byte {
@@ -83,7 +83,7 @@ func (g *Grant) appendJSON(dst []byte, loc *time.Location, issued, expires time.
 	dst = append(dst, `,"xivo_user_uuid":`...)
 	dst = appendNullable(dst, g.pbxUserUUID())
 	dst = append(dst, `,"xivo_uuid":`...)
-	dst = appendNullable(dst, g.xivo.Value())
+	dst = appendNullable(dst, g.texts.Value().xivo)
 	dst = append(dst, `,"issued_at":`...)
 	dst = appendLocal(dst, issued.In(loc))
 	dst = append(dst, `,"expires_at":`...)
@@ -101,7 +101,7 @@ func (g *Grant) appendJSON(dst []byte, loc *time.Location, issued, expires time.
 	dst = append(dst, `,"remote_addr":`...)
 	dst = AppendString(dst, g.addr)
 	dst = append(dst, `,"user_agent":`...)
-	dst = AppendString(dst, g.agent.Value())
+	dst = AppendString(dst, g.texts.Value().agent)
 	if refreshToken != "" {
 		dst = append(dst, `,"refresh_token":`...)
 		dst = AppendString(dst, refreshToken)

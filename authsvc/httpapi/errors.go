@@ -239,6 +239,9 @@ func WriteError(w http.ResponseWriter, r *http.Request, log *slog.Logger, now ti
 		if e.Status == http.StatusServiceUnavailable {
 			level = slog.LevelWarn // not ours to mend, and told once for each request
 		}
+		if r.Context().Err() != nil {
+			level = slog.LevelDebug // the client hung up
+		}
 		// No URL: it may hold a token.
 		log.LogAttrs(r.Context(), level, "request failed",
 			slog.String("method", r.Method), slog.String("route", r.Pattern),

@@ -33,6 +33,7 @@ var ErrInvalid = errors.New("invalid")
 // Store is what this room needs of a store.
 type Store interface {
 	store.Users
+	store.Accounts
 	DeleteUserSessions(ctx context.Context, authID string) ([]store.EndedToken, error)
 }
 

@@ -1,0 +1,51 @@
+package users
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/wazo-edge/xivo-auth/authsvc/store"
+)
+
+// SetEnabled enables or disables the user with this uuid: [store.ErrNotFound]
+// when there is none. Who is disabled cannot log in, not even with a refresh
+// token, and his sessions end; his refresh tokens stay, for when he is enabled
+// again. It returns how many tokens that ended; when it returns, no later
+// request on this node is accepted with one of them.
+func (s *Service) SetEnabled(ctx context.Context, userUUID string, enabled bool) (ended int, err error) {
+	tokens, err := s.Store.SetUserEnabled(ctx, userUUID, enabled)
+	if err != nil {
+		return 0, fmt.Errorf("enabling or disabling a user: %w", err)
+	}
+	s.revoke(tokens)
+	return len(tokens), nil
+}
+
+// Delete removes the user with this uuid, his refresh tokens and his sessions:
+// [store.ErrNotFound] when there is none. It returns how many tokens that
+// ended; when it returns, no later request on this node is accepted with one
+// of them.
+func (s *Service) Delete(ctx context.Context, userUUID string) (ended int, err error) {
+	tokens, err := s.Store.DeleteUser(ctx, userUUID)
+	if err != nil {
+		return 0, fmt.Errorf("deleting a user: %w", err)
+	}
+	s.revoke(tokens)
+	return len(tokens), nil
+}
+
+// revoke takes tokens that the store has deleted out of the cache.
+func (s *Service) revoke(ended []store.EndedToken) {
+	if s.Revoke == nil || len(ended) == 0 {
+		return
+	}
+	ids := make([]uuid.UUID, 0, len(ended))
+	for _, t := range ended {
+		if id, err := uuid.Parse(t.UUID); err == nil {
+			ids = append(ids, id)
+		}
+	}
+	s.Revoke(ids...)
+}
