@@ -49,10 +49,13 @@ type Checker struct {
 }
 
 // NewChecker returns a checker that computes at most atOnce hashes at a time;
-// zero means one for each core Go may use.
+// zero means one fewer than the cores Go may use, and one at least. The core
+// left over is what keeps everything else answering during a storm of logins:
+// with none, a check of a token waits for hashes to be preempted, and takes
+// hundreds of times as long (BenchmarkHEADUnderLoginStorm).
 func NewChecker(atOnce int) *Checker {
 	if atOnce <= 0 {
-		atOnce = runtime.GOMAXPROCS(0)
+		atOnce = max(1, runtime.GOMAXPROCS(0)-1)
 	}
 	return &Checker{slots: make(chan struct{}, atOnce)}
 }
