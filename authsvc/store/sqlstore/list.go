@@ -18,7 +18,7 @@ type listing[T any] struct {
 	columns string            // what scan reads
 	from    string            // tables and joins
 	tenant  string            // the column that holds a row's tenant
-	user    string            // the column that holds a row's user
+	user    string            // the condition that a row is of user %s
 	key     string            // unique, so that the order is total
 	search  []string          // columns of text
 	filters map[string]string // columns by the name of the filter
@@ -56,7 +56,7 @@ func (l *listing[T]) scope(q *query, want store.List) []string {
 		q.text.WriteString(sqlBelow)
 	}
 	if want.User != "" {
-		where = append(where, l.user+" = "+q.arg(want.User))
+		where = append(where, fmt.Sprintf(l.user, q.arg(want.User)))
 	}
 	return where
 }
@@ -68,11 +68,11 @@ func (l *listing[T]) narrow(q *query, want store.List) []string {
 		// The words in their order with anything between. What LIKE makes of
 		// % and _ in them is left as it is on the reference.
 		pattern := q.arg("%" + strings.Join(strings.Fields(*want.Search), "%") + "%")
-		var any []string
+		var found []string
 		for _, column := range l.search {
-			any = append(any, fmt.Sprintf(`lower(%s) like lower(%s) escape '\'`, column, pattern))
+			found = append(found, fmt.Sprintf(`lower(%s) like lower(%s) escape '\'`, column, pattern))
 		}
-		where = append(where, "("+strings.Join(any, " or ")+")")
+		where = append(where, "("+strings.Join(found, " or ")+")")
 	}
 	for name, value := range want.Filters {
 		if t, ok := value.(time.Time); ok {
@@ -86,10 +86,10 @@ func (l *listing[T]) narrow(q *query, want store.List) []string {
 // list reads one page: one statement for the counts, one for the items unless
 // there are none to read.
 func list[T any](ctx context.Context, s *Store, op string, l *listing[T], want store.List) (store.Page[T], error) {
-	page := store.Page[T]{Items: []T{}}
 	if err := l.check(op, want); err != nil {
-		return page, err
+		return store.Page[T]{}, err
 	}
+	page := store.Page[T]{Items: []T{}}
 	err := s.call(ctx, op, read, func(ctx context.Context) error {
 		var q query
 		scope := strings.Join(l.scope(&q, want), " and ")
@@ -134,6 +134,9 @@ func (l *listing[T]) check(op string, want store.List) error {
 			return fmt.Errorf("%s: %w: the filter %s is not UTF-8 text without NUL", op, store.ErrInvalid, name)
 		}
 	}
+	if want.Offset < 0 || want.Limit != nil && *want.Limit < 0 {
+		return fmt.Errorf("%s: %w: a negative limit or offset", op, store.ErrInvalid)
+	}
 	if want.Search != nil && !searchable(*want.Search) {
 		return fmt.Errorf("%s: %w: the search is not UTF-8 text without NUL", op, store.ErrInvalid)
 	}
@@ -145,8 +148,11 @@ func (l *listing[T]) order(want store.List) string {
 	if !ok {
 		return l.key
 	}
+	// Where Postgres has NULL anyway, said for databases that do otherwise.
 	if want.Descending {
-		column += " desc"
+		column += " desc nulls first"
+	} else {
+		column += " nulls last"
 	}
 	return column + ", " + l.key
 }

@@ -3,6 +3,8 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"errors"
+	"strings"
 
 	"github.com/wazo-edge/xivo-auth/authsvc/store"
 )
@@ -11,7 +13,7 @@ var refreshListing = listing[store.RefreshToken]{
 	columns: refreshColumns,
 	from:    `auth_refresh_token r join auth_user u on u.uuid = r.user_uuid`,
 	tenant:  `u.tenant_uuid`,
-	user:    `r.user_uuid`,
+	user:    `r.user_uuid = %s`,
 	key:     `r.uuid collate "C"`,
 	search:  []string{`r.client_id`},
 	filters: map[string]string{"client_id": `r.client_id`, "created_at": `r.created_at`, "mobile": `r.mobile`},
@@ -31,7 +33,7 @@ var sessionListing = listing[store.ListedSession]{
 	from: `auth_session s left join auth_token t on t.session_uuid = s.uuid
 		and not exists (select 1 from auth_token o where o.session_uuid = s.uuid and o.uuid < t.uuid)`,
 	tenant: `s.tenant_uuid`,
-	user:   `t.auth_id`,
+	user:   `exists (select 1 from auth_token o where o.session_uuid = s.uuid and o.auth_id = %s)`,
 	key:    `s.uuid collate "C"`,
 	orders: map[string]string{"mobile": `s.mobile`},
 	scan: func(rows *sql.Rows) (l store.ListedSession, err error) {
@@ -40,16 +42,17 @@ var sessionListing = listing[store.ListedSession]{
 	},
 }
 
-const (
-	sqlDeleteRefresh = `delete from auth_refresh_token where user_uuid = $1 and client_id = $2
-returning uuid, mobile`
+// SQLite does not know a table by its alias after returning.
+var sqlDeleteRefresh = `delete from auth_refresh_token where user_uuid = $1 and client_id = $2
+returning ` + strings.ReplaceAll(refreshOwnColumns, "r.", "auth_refresh_token.") + `, (select u.tenant_uuid from auth_user u where u.uuid = $1)`
 
+const (
 	sqlSessionTokens = sqlBelow + `
 select t.uuid, t.auth_id, t.session_uuid, s.tenant_uuid, true
 from auth_token t
 join auth_session s on s.uuid = t.session_uuid
 where s.uuid = $2 and s.tenant_uuid in (select uuid from below)
-order by t.uuid`
+order by s.uuid`
 
 	sqlDeleteSession = sqlBelow + `
 delete from auth_session where uuid = $2 and tenant_uuid in (select uuid from below)`
@@ -59,13 +62,15 @@ select t.uuid, t.auth_id, t.session_uuid, s.tenant_uuid, true
 from auth_token t
 join auth_session s on s.uuid = t.session_uuid
 where t.session_uuid in (select o.session_uuid from auth_token o where o.auth_id = $1)
-order by t.uuid`
+order by s.uuid`
 
 	sqlUserByUUID = `select ` + userColumns + ` from auth_user u where u.uuid = $1`
 
 	sqlSetEnabled = `update auth_user set enabled = cast($2 as boolean) where uuid = $1`
 
 	sqlDeleteUser = `delete from auth_user where uuid = $1`
+
+	sqlUserRefreshTokens = `select r.uuid from auth_refresh_token r where r.user_uuid = $1 order by r.uuid`
 )
 
 // ListRefreshTokens implements [store.RefreshTokens].
@@ -82,12 +87,12 @@ func (s *Store) ListSessions(ctx context.Context, want store.List) (store.Page[s
 // from it stay.
 func (s *Store) DeleteRefreshToken(ctx context.Context, userUUID, clientID string) (store.RefreshToken, error) {
 	const op = "deleting a refresh token"
-	r := store.RefreshToken{UserUUID: userUUID, ClientID: clientID}
+	var r store.RefreshToken
 	if !searchable(userUUID) || !searchable(clientID) {
-		return store.RefreshToken{}, notFound(op)
+		return r, notFound(op)
 	}
 	err := s.call(ctx, op, write, func(ctx context.Context) error {
-		return s.db.QueryRowContext(ctx, s.q.deleteRefresh, userUUID, clientID).Scan(&r.UUID, &r.Mobile)
+		return s.db.QueryRowContext(ctx, s.q.deleteRefresh, userUUID, clientID).Scan(scanRefresh(&r)...)
 	})
 	if err != nil {
 		return store.RefreshToken{}, err
@@ -102,7 +107,7 @@ func (s *Store) DeleteSession(ctx context.Context, sessionUUID, tenant string) (
 	}
 	err = s.call(ctx, "deleting a session", write, func(ctx context.Context) error {
 		return InTx(ctx, s.db, func(tx *sql.Tx) (err error) {
-			if ended, err = EndedTokens(ctx, tx, s.q.sessionTokens, tenant, sessionUUID); err != nil {
+			if ended, err = s.endedTokens(ctx, tx, s.q.sessionTokens, tenant, sessionUUID); err != nil {
 				return err
 			}
 			_, err = tx.ExecContext(ctx, s.q.deleteSession, tenant, sessionUUID)
@@ -141,31 +146,50 @@ func (s *Store) DeleteUser(ctx context.Context, uuid string) ([]store.EndedToken
 }
 
 // endUser changes the row of a user and, when that ends what he may do, his
-// sessions, all or nothing.
+// sessions, all or nothing. His row and those of his refresh tokens are locked
+// first: logins that use them wait, or are seen here. The row itself changes
+// last, since what its deletion cascades to are tokens, and sessions are to be
+// locked before tokens.
 func (s *Store) endUser(ctx context.Context, op, uuid string, sessions bool, change string, args ...any) (ended []store.EndedToken, err error) {
 	if !searchable(uuid) {
 		return nil, notFound(op)
 	}
 	err = s.call(ctx, op, write, func(ctx context.Context) error {
-		return InTx(ctx, s.db, func(tx *sql.Tx) error {
+		return InTx(ctx, s.db, func(tx *sql.Tx) (err error) {
+			ended = nil
+			if sessions {
+				if err := s.lockUser(ctx, tx, uuid); err != nil {
+					return err
+				}
+				if ended, err = s.endSessions(ctx, tx, s.q.userTokens, uuid); err != nil {
+					return err
+				}
+			}
 			res, err := tx.ExecContext(ctx, change, args...)
 			if err != nil {
 				return err
 			}
 			if n, err := res.RowsAffected(); err != nil || n == 0 {
-				if err == nil {
-					err = sql.ErrNoRows
-				}
-				return err
+				return errors.Join(err, sql.ErrNoRows)
 			}
-			if sessions {
-				ended, err = s.endSessions(ctx, tx, s.q.userTokens, uuid)
-			}
-			return err
+			return nil
 		})
 	})
 	if err != nil {
 		return nil, err
 	}
 	return ended, nil
+}
+
+// lockUser keeps logins of the user out until the transaction ends.
+func (s *Store) lockUser(ctx context.Context, tx *sql.Tx, uuid string) error {
+	lock := s.dialect.LockUser()
+	if lock == "" {
+		return nil
+	}
+	if _, err := tx.ExecContext(ctx, lock, uuid); err != nil {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, s.locking(s.q.userRefreshTokens, "r"), uuid)
+	return err
 }

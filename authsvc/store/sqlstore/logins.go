@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/wazo-edge/xivo-auth/authsvc/store"
@@ -50,18 +51,23 @@ var sqlRefreshCredentials = strings.NewReplacer(
 	"join auth_tenant t", "join auth_refresh_token r on r.uuid = $1 and r.client_id = $2 and r.user_uuid = u.uuid\njoin auth_tenant t",
 ).Replace(sqlCredentials)
 
-const refreshColumns = `r.uuid, coalesce(r.client_id, ''), coalesce(r.user_uuid, ''), coalesce(r.backend, ''), coalesce(r.login, ''),
-	coalesce(r.user_agent, ''), coalesce(r.remote_addr, ''), r.created_at, r.mobile, cast(r.metadata as text), u.tenant_uuid`
+const (
+	refreshColumns = refreshOwnColumns + `, u.tenant_uuid`
+
+	refreshOwnColumns = `r.uuid, coalesce(r.client_id, ''), coalesce(r.user_uuid, ''), coalesce(r.backend, ''), coalesce(r.login, ''),
+	coalesce(r.user_agent, ''), coalesce(r.remote_addr, ''), r.created_at, r.mobile, cast(r.metadata as text)`
+)
 
 const (
 	sqlCountSessions = `select count(distinct session_uuid) from auth_token where auth_id = $1`
 
+	// The update changes nothing. It returns the row that is there, and locks
+	// it: whoever deletes it waits until there is a token of it.
 	sqlInsertRefresh = `insert into auth_refresh_token (uuid, client_id, user_uuid, backend, login, user_agent,
 	remote_addr, created_at, mobile, metadata)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-on conflict (client_id, user_uuid) do nothing`
-
-	sqlFindRefresh = `select uuid, cast(metadata as text) from auth_refresh_token where client_id = $1 and user_uuid = $2`
+on conflict (client_id, user_uuid) do update set mobile = auth_refresh_token.mobile
+returning uuid, cast(metadata as text)`
 
 	// The one of this client goes before the new one comes, the others after.
 	sqlReplacedRefresh = `select ` + refreshColumns + `
@@ -75,7 +81,7 @@ select t.uuid, t.auth_id, t.session_uuid, s.tenant_uuid, true
 from auth_token t
 join auth_session s on s.uuid = t.session_uuid
 where t.session_uuid in (select o.session_uuid from auth_token o where o.refresh_token_uuid = any($1))
-order by t.uuid`
+order by s.uuid`
 
 	sqlDeleteSessions = `delete from auth_session where uuid = any($1)`
 
@@ -148,6 +154,9 @@ func (s *Store) IssueOfflineToken(ctx context.Context, n store.NewToken, r store
 		"login", r.Login, "user agent", r.UserAgent, "address", r.RemoteAddr, "metadata", r.Metadata); err != nil {
 		return o, err
 	}
+	if r.UUID == "" {
+		return o, fmt.Errorf("%s: %w: the refresh token needs a uuid", op, store.ErrInvalid)
+	}
 	if r.Metadata == "" {
 		r.Metadata = "{}"
 	}
@@ -183,11 +192,8 @@ func (s *Store) issueOffline(ctx context.Context, tx *sql.Tx, n store.NewToken, 
 			return o, err
 		}
 	}
-	if _, err := tx.ExecContext(ctx, s.q.insertRefresh, r.UUID, r.ClientID, r.UserUUID, r.Backend, r.Login, r.UserAgent,
-		r.RemoteAddr, instantText(r.CreatedAt), r.Mobile, r.Metadata); err != nil {
-		return o, err
-	}
-	if err := tx.QueryRowContext(ctx, s.q.findRefresh, r.ClientID, r.UserUUID).Scan(&o.RefreshToken, &o.Metadata); err != nil {
+	if err := tx.QueryRowContext(ctx, s.q.insertRefresh, r.UUID, r.ClientID, r.UserUUID, r.Backend, r.Login, r.UserAgent,
+		r.RemoteAddr, instantText(r.CreatedAt), r.Mobile, r.Metadata).Scan(&o.RefreshToken, &o.Metadata); err != nil {
 		return o, err
 	}
 	o.Created = o.RefreshToken == r.UUID
@@ -197,12 +203,13 @@ func (s *Store) issueOffline(ctx context.Context, tx *sql.Tx, n store.NewToken, 
 	return o, err
 }
 
-// replaceRefresh removes what a mobile login replaces.
+// replaceRefresh removes what a mobile login replaces. The rows are locked, so
+// that a login with one of them is over, and its session seen, or fails.
 func (s *Store) replaceRefresh(ctx context.Context, tx *sql.Tx, r store.RefreshToken) ([]store.RefreshToken, []store.EndedToken, error) {
 	replaced, err := collect(ctx, tx, func(rows *sql.Rows) (r store.RefreshToken, err error) {
 		err = rows.Scan(scanRefresh(&r)...)
 		return r, err
-	}, s.q.replacedRefresh, r.UserUUID, r.ClientID)
+	}, s.locking(s.q.replacedRefresh, "r"), r.UserUUID, r.ClientID)
 	if err != nil || len(replaced) == 0 {
 		return nil, nil, err
 	}
@@ -221,7 +228,7 @@ func (s *Store) replaceRefresh(ctx context.Context, tx *sql.Tx, r store.RefreshT
 // endSessions deletes the sessions of the tokens that query finds, and so all
 // their tokens.
 func (s *Store) endSessions(ctx context.Context, tx *sql.Tx, query string, args ...any) ([]store.EndedToken, error) {
-	ended, err := EndedTokens(ctx, tx, query, args...)
+	ended, err := s.endedTokens(ctx, tx, query, args...)
 	if err != nil || len(ended) == 0 {
 		return nil, err
 	}
@@ -231,6 +238,24 @@ func (s *Store) endSessions(ctx context.Context, tx *sql.Tx, query string, args 
 	}
 	_, err = tx.ExecContext(ctx, s.q.deleteSessions, s.dialect.List(sessions))
 	return ended, err
+}
+
+// endedTokens runs a query for tokens in the order of their sessions s, which
+// it locks, so that none of them is ended twice and all who end sessions take
+// them in one order. It returns them in that of the tokens.
+func (s *Store) endedTokens(ctx context.Context, tx *sql.Tx, query string, args ...any) ([]store.EndedToken, error) {
+	ended, err := EndedTokens(ctx, tx, s.locking(query, "s"), args...)
+	slices.SortFunc(ended, func(a, b store.EndedToken) int { return strings.Compare(a.UUID, b.UUID) })
+	return ended, err
+}
+
+// locking makes a query lock the rows of one of its tables, unless its
+// transaction has the database for itself.
+func (s *Store) locking(query, table string) string {
+	if s.dialect.SingleWriter() {
+		return query
+	}
+	return query + "\nfor update of " + table
 }
 
 // CredentialsByRefreshToken implements [store.Logins].

@@ -13,10 +13,10 @@ type statements struct {
 
 	userAccesses, tenantTree string
 
-	refreshCredentials, countSessions, insertRefresh, findRefresh, replacedRefresh string
-	refreshTokens, deleteSessions, deleteRefreshTokens, isAdmin                    string
-	deleteRefresh, sessionTokens, deleteSession                                    string
-	userByUUID, userTokens, setEnabled, deleteUser                                 string
+	refreshCredentials, countSessions, insertRefresh, replacedRefresh string
+	refreshTokens, deleteSessions, deleteRefreshTokens, isAdmin       string
+	deleteRefresh, sessionTokens, deleteSession                       string
+	userByUUID, userTokens, userRefreshTokens, setEnabled, deleteUser string
 
 	listTables, revision string
 }
@@ -46,7 +46,6 @@ func rebind(d Dialect) statements {
 		refreshCredentials:  d.Rebind(sqlRefreshCredentials),
 		countSessions:       d.Rebind(sqlCountSessions),
 		insertRefresh:       d.Rebind(sqlInsertRefresh),
-		findRefresh:         d.Rebind(sqlFindRefresh),
 		replacedRefresh:     d.Rebind(sqlReplacedRefresh),
 		refreshTokens:       d.Rebind(sqlRefreshTokens),
 		deleteSessions:      d.Rebind(sqlDeleteSessions),
@@ -57,10 +56,11 @@ func rebind(d Dialect) statements {
 		sessionTokens: d.Rebind(sqlSessionTokens),
 		deleteSession: d.Rebind(sqlDeleteSession),
 
-		userByUUID: d.Rebind(sqlUserByUUID),
-		userTokens: d.Rebind(sqlUserTokens),
-		setEnabled: d.Rebind(sqlSetEnabled),
-		deleteUser: d.Rebind(sqlDeleteUser),
+		userByUUID:        d.Rebind(sqlUserByUUID),
+		userTokens:        d.Rebind(sqlUserTokens),
+		userRefreshTokens: d.Rebind(sqlUserRefreshTokens),
+		setEnabled:        d.Rebind(sqlSetEnabled),
+		deleteUser:        d.Rebind(sqlDeleteUser),
 
 		listTables: d.Rebind(d.ListTables()),
 		revision:   d.Rebind(sqlRevision),
