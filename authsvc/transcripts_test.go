@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/wazo-edge/xivo-auth/authsvc"
+	"github.com/wazo-edge/xivo-auth/authsvc/backends"
 	"github.com/wazo-edge/xivo-auth/authsvc/store"
 	"github.com/wazo-edge/xivo-auth/authsvc/store/postgres"
 	"github.com/wazo-edge/xivo-auth/authsvc/store/sqlite"
@@ -45,7 +46,12 @@ func TestTranscripts(t *testing.T) {
 func serve(t *testing.T, st *sqlstore.Store) apitest.Server {
 	t.Helper()
 	clock := apitest.NewClock()
-	svc, err := authsvc.New(authsvc.Config{Store: st, Now: clock.Now}, authsvc.Settings{CleanupInterval: -1})
+	svc, err := authsvc.New(authsvc.Config{Store: st, Now: clock.Now}, authsvc.Settings{
+		CleanupInterval: -1,
+		Backends: func(s *authsvc.Service) *backends.Set {
+			return backends.NewSet(&backends.WazoUser{Users: s.Store, Checker: apitest.Remembering(s.Checker)})
+		},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

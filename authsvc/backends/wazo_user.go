@@ -13,7 +13,12 @@ import (
 // e-mail address or a username, and the password of schema.md §5.
 type WazoUser struct {
 	Users   CredentialStore
-	Checker *password.Checker
+	Checker PasswordChecker
+}
+
+// PasswordChecker checks passwords; [*password.Checker] does.
+type PasswordChecker interface {
+	Check(ctx context.Context, password, hash string, salt []byte) (bool, error)
 }
 
 // CredentialStore is what [WazoUser] needs of a store.

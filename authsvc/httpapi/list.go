@@ -15,6 +15,9 @@ type Listing struct {
 	filters []string
 }
 
+// maxSearch bounds a search: what it costs is its length times that of each row.
+const maxSearch = 1024
+
 // NewListing returns a listing that can be ordered by the columns of orders,
 // of which the first is the default, and filtered by the fields of filters.
 // With no default the rows come in the order of their keys.
@@ -29,7 +32,7 @@ func NewListing(orders []string, hasDefault bool, filters ...form.Field) *Listin
 		{Name: "direction", Kind: form.String{OneOf: []string{"asc", "desc"}}, Default: "asc"},
 		{Name: "limit", Kind: form.Integer{Min: &zero}},
 		{Name: "offset", Kind: form.Integer{Min: &zero}},
-		{Name: "search", Kind: form.String{}},
+		{Name: "search", Kind: form.String{Max: maxSearch}},
 		{Name: "recurse", Kind: form.Boolean{}},
 	}}}
 	for _, f := range filters {

@@ -63,6 +63,8 @@ type Offline struct {
 type Logins interface {
 	// IssueToken inserts the session and its token, with the accesses of its
 	// user, in one round trip where the database allows it, and returns them.
+	// [ErrNotFound] when there is no such user, or not an enabled one, any
+	// more, or no such refresh token.
 	IssueToken(ctx context.Context, n NewToken) (acl []string, err error)
 	// IssueOfflineToken is [Logins.IssueToken] with a refresh token, all in
 	// one transaction (token.md §6). A refresh token of the same client and

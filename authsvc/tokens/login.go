@@ -83,6 +83,10 @@ func (s *Service) issue(ctx context.Context, l login) (issued, error) {
 		return issued{}, httpapi.Reason(http.StatusTooManyRequests,
 			"User "+who.AuthID+" has exceeded the maximum number of active sessions")
 	}
+	if errors.Is(err, store.ErrNotFound) {
+		// The user or his refresh token went while the login was under way.
+		return issued{}, errAuthenticationFailed
+	}
 	if err != nil {
 		return issued{}, err
 	}

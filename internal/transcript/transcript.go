@@ -38,13 +38,19 @@ func init() {
 	}
 }
 
+// Updating reports whether the test was started with -update, which belongs to
+// this package: other golden files of a test that uses it follow this, too.
+func Updating() bool {
+	value, _ := flag.Lookup(flagName).Value.(flag.Getter)
+	update, _ := value.Get().(bool)
+	return update
+}
+
 // Run replays a file and reports every difference as an error of t. It owns
 // the -update flag: a test package that uses Run must not define another.
 func Run(t testing.TB, file string, target Target) {
 	t.Helper()
-	value, _ := flag.Lookup(flagName).Value.(flag.Getter)
-	update, _ := value.Get().(bool)
-	run(t, file, target, update)
+	run(t, file, target, Updating())
 }
 
 func run(t testing.TB, file string, target Target, update bool) {

@@ -118,9 +118,9 @@ func TestRoundTrips(t *testing.T) {
 			_, err := s.IssueOfflineToken(ctx, s.login(), s.offline("client", true))
 			return err
 		}},
-		{"SetUserEnabled/enabling", 2 + 1, false, func() error { _, err := s.SetUserEnabled(ctx, s.user.UUID, true); return err }},
 		// Two locks, the tokens, their sessions, the user.
 		{"SetUserEnabled/disabling", 2 + 5, true, func() error { _, err := s.SetUserEnabled(ctx, s.user.UUID, false); return err }},
+		{"SetUserEnabled/enabling", 2 + 1, false, func() error { _, err := s.SetUserEnabled(ctx, s.user.UUID, true); return err }},
 		{"DeleteUser", 2 + 5, true, func() error { _, err := s.DeleteUser(ctx, s.user.UUID); return err }},
 	} {
 		if c.prepare {

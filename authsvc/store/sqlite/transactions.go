@@ -18,7 +18,7 @@ var (
 	sqlInsertSession = dialect{}.Rebind(sqlstore.SQLInsertSession)
 	sqlInsertToken   = dialect{}.Rebind(sqlstore.SQLInsertToken)
 
-	sqlIssueSession = dialect{}.Rebind(sqlstore.SQLIssueSession)
+	sqlIssueSession = dialect{}.Rebind(sqlstore.SQLIssueSession(""))
 	sqlIssueToken   = dialect{}.Rebind(sqlstore.SQLIssueToken(func(query string) string {
 		return "(select json_group_array(access) from (" + query + "))"
 	}) + " returning acl")

@@ -12,13 +12,19 @@ import (
 )
 
 // SQLIssueSession and SQLIssueToken take [IssueArgs], the first only the first
-// [IssueSessionArgs] of them. The session is inserted unless the user has too
-// many; where it is not, there must be no token. Dialects run them in a
-// transaction or join them into one statement.
-const SQLIssueSession = `insert into auth_session (uuid, mobile, tenant_uuid)
+// [IssueSessionArgs] of them. The session is inserted unless the user was
+// disabled or deleted since his password was looked at, or has too many; where
+// it is not, there must be no token. lock makes the statement wait for who is
+// changing the user, so that his sessions are not ended just before this one
+// begins. Dialects run both in a transaction or join them into one statement.
+func SQLIssueSession(lock string) string {
+	return `insert into auth_session (uuid, mobile, tenant_uuid)
 select $1, cast($2 as boolean), $3
-where cast($4 as integer) = 0
-	or (select count(distinct t.session_uuid) from auth_token t where t.auth_id = $5) < cast($4 as integer)`
+where exists (select 1 from auth_user u where u.uuid = $5 and u.enabled is true` + lock + `) and (
+	cast($4 as integer) = 0
+	or (select count(distinct t.session_uuid) from auth_token t where t.auth_id = $5) < cast($4 as integer)
+)`
+}
 
 // SQLIssueToken puts the ACL together with gather, an expression that holds
 // the rows of a query as a list (see [Dialect]). It ends where a from clause
@@ -59,6 +65,8 @@ const (
 )
 
 const (
+	sqlIsEnabled = `select exists (select 1 from auth_user where uuid = $1 and enabled is true)`
+
 	sqlCountSessions = `select count(distinct session_uuid) from auth_token where auth_id = $1`
 
 	// The update changes nothing. It returns the row that is there, and locks
@@ -127,7 +135,10 @@ func (s *Store) IssueToken(ctx context.Context, n store.NewToken) (acl []string,
 	args := IssueArgs(n)
 	err = s.call(ctx, op, write, func(ctx context.Context) (err error) {
 		acl, err = s.dialect.IssueToken(ctx, s.db, args)
-		return limited(err)
+		if errors.Is(err, sql.ErrNoRows) {
+			return s.refused(ctx, n.Token.AuthID)
+		}
+		return err
 	})
 	if err != nil {
 		return nil, err
@@ -135,12 +146,17 @@ func (s *Store) IssueToken(ctx context.Context, n store.NewToken) (acl []string,
 	return acl, nil
 }
 
-// limited reads the missing row of a token that was not issued.
-func limited(err error) error {
-	if errors.Is(err, sql.ErrNoRows) {
+// refused tells why no session was inserted: [store.ErrLimit], or
+// [store.ErrNotFound] when the user may not log in any more.
+func (s *Store) refused(ctx context.Context, userUUID string) error {
+	var enabled bool
+	if err := s.db.QueryRowContext(ctx, s.q.isEnabled, userUUID).Scan(&enabled); err != nil {
+		return err
+	}
+	if enabled {
 		return store.ErrLimit
 	}
-	return err
+	return fmt.Errorf("%w: no enabled user", store.ErrNotFound)
 }
 
 // IssueOfflineToken implements [store.Logins]. Logins of one user wait for

@@ -29,6 +29,24 @@ func (b *bench) issued(n store.NewToken) store.NewToken {
 	return n
 }
 
+// someone makes an enabled user with this uuid, which need not look like one,
+// and returns it.
+func (b *bench) someone(uuid string) string {
+	b.t.Helper()
+	b.exec(`insert into auth_user (uuid, tenant_uuid, purpose, enabled) values ($1, $2, 'internal', $3)`, uuid, b.top, true)
+	return uuid
+}
+
+// foreign stores a token that another program issued: nobody asked whether
+// there is such a user, or whether he may log in.
+func (b *bench) foreign(authID string) store.NewToken {
+	b.t.Helper()
+	n := b.issue(authID)
+	n.Token.SessionUUID, n.Token.ACL = n.Session.UUID, []string{}
+	must(b.t, "CreateToken", b.CreateToken(b.t.Context(), n.Session, n.Token))
+	return n
+}
+
 // loginRows are the keys of all rows that logins make, for tests that a
 // failure changes nothing.
 func (b *bench) loginRows() string {
@@ -110,7 +128,7 @@ func testIssueRoundTrip(t *testing.T, b *bench) {
 	equal(t, "session", b.count(`select count(*) from auth_session where uuid = $1 and mobile and tenant_uuid = $2`, n.Session.UUID, sub), 1)
 	equal(t, "link", b.link(n.Token.UUID), "")
 
-	bare := b.issued(b.issue("wazo-auth"))
+	bare := b.issued(b.issue(b.someone("bare")))
 	equal(t, "columns that are null", b.count(`select count(*) from auth_token
 where uuid = $1 and pbx_user_uuid is null and xivo_uuid is null and metadata is null and refresh_token_uuid is null
 	and user_agent = '' and remote_addr = ''`, bare.Token.UUID), 1)
@@ -142,9 +160,9 @@ func testIssueAccesses(t *testing.T, b *bench) {
 		{u.UUID, "long", 6 + len(long)},
 		{u.UUID, "", 6},
 		{u.UUID, "nope", 6},
-		{newID(), "base", 2 + len(odd)},
-		{newID(), "", 0},
-		{"wazo-auth", "nope", 0},
+		{b.someone(newID()), "base", 2 + len(odd)},
+		{b.someone(newID()), "", 0},
+		{b.someone("wazo-auth"), "nope", 0},
 	} {
 		n := b.issue(c.user)
 		n.BasePolicy = c.base
@@ -165,6 +183,9 @@ func testIssueAccesses(t *testing.T, b *bench) {
 
 func testIssueLimit(t *testing.T, b *bench) {
 	const limit = 3
+	for _, uuid := range []string{"a", "A", "one"} {
+		b.someone(uuid)
+	}
 	n := func() store.NewToken {
 		n := b.issue("a")
 		n.MaxSessions = limit
@@ -204,7 +225,8 @@ func testIssueLimit(t *testing.T, b *bench) {
 
 // It is sessions that count, whatever became of their tokens.
 func testIssueLimitCounts(t *testing.T, b *bench) {
-	n := b.issue("a")
+	b.someone("guest")
+	n := b.issue(b.someone("a"))
 	n.MaxSessions = 2
 	expired := b.token("a", 1)
 	for range 5 {
@@ -242,13 +264,18 @@ func testIssueRefreshToken(t *testing.T, b *bench) {
 }
 
 func testIssueRefused(t *testing.T, b *bench) {
-	taken := b.issued(b.issue("a"))
+	taken := b.issued(b.issue(b.someone("a")))
+	disabled := b.user("disabled", "")
+	_, err := b.SetUserEnabled(t.Context(), disabled.UUID, false)
+	must(t, "SetUserEnabled", err)
 	rows := b.loginRows()
 	for _, c := range []struct {
 		name  string
 		want  error
 		spoil func(*store.NewToken)
 	}{
+		{"no such user", store.ErrNotFound, func(n *store.NewToken) { n.Token.AuthID = newID() }},
+		{"disabled user", store.ErrNotFound, func(n *store.NewToken) { n.Token.AuthID = disabled.UUID }},
 		{"no such tenant", store.ErrNotFound, func(n *store.NewToken) { n.Session.TenantUUID = newID() }},
 		{"no such refresh token", store.ErrNotFound, func(n *store.NewToken) { n.RefreshToken = newID() }},
 		{"token taken", store.ErrConflict, func(n *store.NewToken) { n.Token.UUID = taken.Token.UUID }},
