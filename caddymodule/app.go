@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -25,9 +26,10 @@ import (
 // A reload keeps the service, with its connections and its cache, unless the
 // store, the cache's sizes or the stack's uuid change.
 type App struct {
-	// Store keeps users, tokens and everything else. Default: the Postgres
-	// that the environment variable XIVO_AUTH_DSN names when it is set when
-	// the configuration is loaded, else SQLite in Caddy's data directory.
+	// Store keeps users, tokens and everything else. Default: what the
+	// environment variable XIVO_AUTH_DSN names when the configuration is
+	// loaded, a Postgres or sqlite:<path>, else SQLite in Caddy's data
+	// directory.
 	StoreRaw json.RawMessage `json:"store,omitempty" caddy:"namespace=xivo_auth.stores inline_key=engine"`
 
 	// Backends are the ways to log in, in order. Default: wazo_user alone.
@@ -37,8 +39,8 @@ type App struct {
 	Cache CacheConfig `json:"cache,omitzero"`
 
 	// StaleIfError is how long after the store last vouched for it a token
-	// is still accepted while the store cannot be reached. Default 30s;
-	// negative: not at all.
+	// is still accepted while the store cannot be reached. It tells only
+	// where it is longer than the cache's max_age. Default 30s.
 	StaleIfError caddy.Duration `json:"stale_if_error,omitempty"`
 
 	// TokenLifetime is the lifetime of a token whose client asks for none,
@@ -52,6 +54,16 @@ type App struct {
 	// BackendPolicies names such a policy by the backend a login asks for;
 	// where one is named, it takes the place of default_user_policy.
 	BackendPolicies map[string]string `json:"backend_policies,omitempty"`
+
+	// MaxUserSessions is how many sessions a user may have at once; a login
+	// too many is answered 429. Users of purpose internal have no limit.
+	// Default 100; negative: no limit.
+	MaxUserSessions int `json:"max_user_sessions,omitempty"`
+
+	// UserAdminStatus adds to the metadata of users whether they are
+	// administrators: the plugin user_admin_status of the historical
+	// service, which the stack turns on. Default false.
+	UserAdminStatus bool `json:"user_admin_status,omitempty"`
 
 	// CleanupInterval is how often expired tokens are removed from the
 	// store. Default 60s; less than a second: never.
@@ -163,7 +175,10 @@ func (a *App) Provision(ctx caddy.Context) error {
 func (a *App) loadStore(ctx caddy.Context) (Opener, error) {
 	if a.StoreRaw == nil {
 		var st caddy.Module = new(SQLite)
-		if os.Getenv("XIVO_AUTH_DSN") != "" {
+		dsn := os.Getenv("XIVO_AUTH_DSN")
+		if path, isFile := strings.CutPrefix(dsn, "sqlite:"); isFile {
+			st = &SQLite{Path: path}
+		} else if dsn != "" {
 			st = &Postgres{DSN: "{env.XIVO_AUTH_DSN}"}
 		}
 		a.StoreRaw = caddyconfig.JSONModuleObject(st, "engine", st.CaddyModule().ID.Name(), nil)
@@ -189,6 +204,8 @@ func (a *App) loadSoft(ctx caddy.Context) error {
 		TokenLifetime:     time.Duration(a.TokenLifetime),
 		DefaultUserPolicy: a.DefaultUserPolicy,
 		BackendPolicies:   a.BackendPolicies,
+		MaxUserSessions:   a.MaxUserSessions,
+		AdminStatus:       a.UserAdminStatus,
 		CleanupInterval:   time.Duration(a.CleanupInterval),
 		CleanupBatch:      a.CleanupBatch,
 		CORS:              httpapi.CORS{Disabled: a.CORS.Disabled, AllowHeaders: a.CORS.AllowHeaders},
@@ -243,10 +260,8 @@ func (*App) expand(value, otherwise string) (string, error) {
 // Start implements [caddy.App].
 func (a *App) Start() error {
 	a.claim = a.shared.activate(a.soft)
-	if err := a.shared.prepare(a.soft.bootstrap, a.ctx.Slogger(), a.StartupCheck == checkRequire); err != nil {
-		// Caddy does not stop an app that failed to start.
-		a.shared.deactivate(a.claim)
-		return err
+	if err := a.shared.prepare(a.soft.bootstrap, a.StartupCheck == checkRequire); err != nil {
+		return err // Cleanup follows, and no Stop
 	}
 	a.welcome()
 	return nil
@@ -255,7 +270,9 @@ func (a *App) Start() error {
 // Stop implements [caddy.App]. It closes nothing: apps stop in any order, and
 // requests outlive them.
 func (a *App) Stop() error {
-	a.shared.deactivate(a.claim)
+	if a.shared != nil {
+		a.shared.deactivate(a.claim)
+	}
 	return nil
 }
 
@@ -265,6 +282,9 @@ func (a *App) Cleanup() error {
 	if a.shared == nil {
 		return nil
 	}
+	// Caddy stops neither an app that failed to start nor, when it gives a
+	// configuration up after all have started, any of its apps.
+	a.shared.deactivate(a.claim)
 	_, err := services.Delete(a.key)
 	a.shared = nil
 	return err

@@ -35,6 +35,8 @@ func init() {
 //		token_lifetime <duration>
 //		default_user_policy <name>
 //		backend_policy <backend> <name>
+//		max_user_sessions <count>|unlimited
+//		user_admin_status
 //		cleanup_interval <duration>
 //		cleanup_batch <count>
 //		bootstrap <user> [<password>]
@@ -47,6 +49,7 @@ func init() {
 //	}
 func parseApp(d *caddyfile.Dispenser, prev any) (any, error) {
 	if prev != nil {
+		d.Next() // so that the error names the line
 		return nil, d.Err("xivo_auth is configured twice")
 	}
 	a := new(App)
@@ -71,21 +74,24 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 				return err
 			}
 		}
-		if err := a.option(d, option); err != nil {
+		if err := a.option(d, option, seen); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (a *App) option(d *caddyfile.Dispenser, option string) (err error) {
+func (a *App) option(d *caddyfile.Dispenser, option string, seen once) (err error) {
 	switch option {
 	case "store":
-		a.StoreRaw, err = guest(d, "xivo_auth.stores.", "engine")
+		_, a.StoreRaw, err = guest(d, "xivo_auth.stores.", "engine")
 	case "backend":
-		var raw json.RawMessage
-		raw, err = guest(d, "xivo_auth.backends.", "backend")
+		name, raw, err := guest(d, "xivo_auth.backends.", "backend")
+		if err != nil {
+			return err
+		}
 		a.BackendsRaw = append(a.BackendsRaw, raw)
+		return seen.mark(d, "backend "+name)
 	case "cache":
 		err = a.Cache.unmarshal(d)
 	case "stale_if_error":
@@ -106,6 +112,18 @@ func (a *App) option(d *caddyfile.Dispenser, option string) (err error) {
 			return d.Errf("backend_policy for %s is given twice", backend)
 		}
 		a.BackendPolicies[backend] = policy
+	case "max_user_sessions":
+		var text string
+		if err = word(d, &text); err == nil && text == "unlimited" {
+			a.MaxUserSessions = -1
+		} else if err == nil {
+			a.MaxUserSessions, err = parseCount(d, text)
+		}
+	case "user_admin_status":
+		a.UserAdminStatus = true
+		if d.NextArg() {
+			err = d.ArgErr()
+		}
 	case "cleanup_interval":
 		err = duration(d, &a.CleanupInterval)
 	case "cleanup_batch":
@@ -129,7 +147,7 @@ func (a *App) option(d *caddyfile.Dispenser, option string) (err error) {
 		err = a.CORS.unmarshal(d)
 	default:
 		err = d.Errf("unknown option %q of xivo_auth: it is one of store, backend, cache, stale_if_error, token_lifetime, "+
-			"default_user_policy, backend_policy, cleanup_interval, cleanup_batch, bootstrap, xivo_uuid, startup_check, cors", option)
+			"default_user_policy, backend_policy, max_user_sessions, user_admin_status, cleanup_interval, cleanup_batch, bootstrap, xivo_uuid, startup_check, cors", option)
 	}
 	return err
 }
@@ -172,9 +190,13 @@ func (c *CORSConfig) unmarshal(d *caddyfile.Dispenser) error {
 		c.Disabled = true
 		return nil
 	}
+	seen := once{}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if d.Val() != "allow_headers" || c.AllowHeaders != nil {
-			return d.Errf("unknown or repeated option %q of cors: it is allow_headers, once", d.Val())
+		if err := seen.mark(d, d.Val()); err != nil {
+			return err
+		}
+		if d.Val() != "allow_headers" {
+			return d.Errf("unknown option %q of cors: it is allow_headers", d.Val())
 		}
 		if c.AllowHeaders = d.RemainingArgs(); len(c.AllowHeaders) == 0 {
 			return d.ArgErr()
@@ -275,12 +297,13 @@ func parseGuard(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	if h.NextArg() {
 		return nil, h.Errf("unexpected %q: xivo_auth_guard takes a block", h.Val())
 	}
+	seen := once{}
 	for h.NextBlock(0) {
+		if err := seen.mark(h.Dispenser, h.Val()); err != nil {
+			return nil, err
+		}
 		switch h.Val() {
 		case "scope":
-			if g.Scope != "" {
-				return nil, h.Err("scope is given twice")
-			}
 			if !h.AllArgs(&g.Scope) || g.Scope == "" {
 				return nil, h.Err("scope takes one access, such as confd.users.read")
 			}
@@ -291,10 +314,14 @@ func parseGuard(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	return g, nil
 }
 
-// once refuses options that are given twice: the second would silently win.
+// once refuses options that are given twice, since the second would silently
+// win, and blocks after options that take none.
 type once map[string]bool
 
 func (o once) mark(d *caddyfile.Dispenser, option string) error {
+	if option == "{" {
+		return d.Err("the option before this block takes none")
+	}
 	if o[option] {
 		return d.Errf("%s is given twice", option)
 	}
@@ -303,16 +330,16 @@ func (o once) mark(d *caddyfile.Dispenser, option string) error {
 }
 
 // guest parses a module named by the next argument, and its options.
-func guest(d *caddyfile.Dispenser, namespace, key string) (json.RawMessage, error) {
+func guest(d *caddyfile.Dispenser, namespace, key string) (name string, raw json.RawMessage, err error) {
 	if !d.NextArg() {
-		return nil, d.ArgErr()
+		return "", nil, d.ArgErr()
 	}
-	name := d.Val()
+	name = d.Val()
 	mod, err := caddyfile.UnmarshalModule(d, namespace+name)
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
-	return caddyconfig.JSONModuleObject(mod, key, name, nil), nil
+	return name, caddyconfig.JSONModuleObject(mod, key, name, nil), nil
 }
 
 func word(d *caddyfile.Dispenser, to *string) error {

@@ -175,4 +175,3 @@ environment's XIVO_AUTH_BOOTSTRAP_PASSWORD, else it is generated and printed.
 		},
 	}
 }
-

@@ -160,6 +160,7 @@ const maxPassword = 1 << 16
 // choosePassword returns the password of the file, else otherwise, else a
 // generated one. One line end at the end does not belong to it.
 func choosePassword(cmd *cobra.Command, file, otherwise string) (pass string, generated bool, err error) {
+	cmd.SilenceUsage = true // a file that cannot be read is no mistake in the words
 	var in io.Reader
 	switch {
 	case file == "-":
@@ -176,9 +177,12 @@ func choosePassword(cmd *cobra.Command, file, otherwise string) (pass string, ge
 	default:
 		return users.RandomPassword(), true, nil
 	}
-	raw, err := io.ReadAll(io.LimitReader(in, maxPassword))
+	raw, err := io.ReadAll(io.LimitReader(in, maxPassword+1))
 	if err != nil {
 		return "", false, fmt.Errorf("reading the password: %w", err)
+	}
+	if len(raw) > maxPassword {
+		return "", false, fmt.Errorf("the password is longer than %d bytes: is this the right file?", maxPassword)
 	}
 	pass = strings.TrimSuffix(strings.TrimSuffix(string(raw), "\n"), "\r")
 	if pass == "" {

@@ -47,22 +47,31 @@ func (g *Guard) Provision(ctx caddy.Context) (err error) {
 // ServeHTTP implements [caddyhttp.MiddlewareHandler].
 func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	stripIdentity(r)
-	if !g.shared.enter() {
+	d, open := g.decide(r)
+	if !open {
 		httpapi.WriteUnavailable(w)
 		return nil
 	}
-	d := g.shared.Decide(r.Context(), guard.Request{
-		Tokens:   r.Header["X-Auth-Token"],
-		Tenants:  r.Header["Wazo-Tenant"],
-		Required: g.Scope,
-	})
-	g.shared.leave()
 	if d.Verdict != guard.Allow {
 		g.refuse(w, r, d)
 		return nil
 	}
 	setIdentity(r.Header, d)
 	return next.ServeHTTP(w, r)
+}
+
+// decide asks the service, and only so long stays inside it: a response may
+// stream for days. open is false when the service is closed.
+func (g *Guard) decide(r *http.Request) (d guard.Decision, open bool) {
+	if !g.shared.enter() {
+		return d, false
+	}
+	defer g.shared.leave()
+	return g.shared.Decide(r.Context(), guard.Request{
+		Tokens:   r.Header[headerToken],
+		Tenants:  r.Header[headerActing],
+		Required: g.Scope,
+	}), true
 }
 
 // refuse answers in the words of the stack's services (services.md §1).
@@ -79,7 +88,7 @@ func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, d guard.Decision)
 	default:
 		err = httpapi.Unauthorized(http.StatusUnauthorized, shownToken(r), g.Scope)
 	}
-	httpapi.WriteError(w, r, g.log, g.shared.Now(), err)
+	err.Write(w, g.shared.Now()) // logged above, as often as it helps
 }
 
 // outageEvery bounds how often an outage is told: during one, every request
@@ -94,7 +103,7 @@ func (g *Guard) logOutage(err error) {
 }
 
 // shownToken is what is told back of the token a request carries.
-func shownToken(r *http.Request) string { return httpapi.RedactToken(r.Header.Get("X-Auth-Token")) }
+func shownToken(r *http.Request) string { return httpapi.RedactToken(r.Header.Get(headerToken)) }
 
 var (
 	_ caddyhttp.MiddlewareHandler = (*Guard)(nil)

@@ -18,14 +18,18 @@ const (
 	headerPurpose  = "X-Auth-Purpose"
 	headerDegraded = "X-Auth-Degraded"
 	headerToken    = "X-Auth-Token"
+	headerActing   = "Wazo-Tenant" // the tenant a client asks to act in
 )
 
-// stripIdentity removes every header a client could pass off as ours, from the
-// header and the trailer. Spelling does not matter: the upstreams are WSGI
-// servers, which read X_Auth_User_Uuid, and some X.Auth.User.Uuid, as
-// X-Auth-User-Uuid (Caddy GHSA-f59h-q822-g45g, oauth2-proxy CVE-2025-64484).
-// An alias of the token's own header goes, too: the guard would judge one
-// token and the upstream use another.
+// stripIdentity removes every header a client could pass off as ours. Spelling
+// does not matter: the upstreams are WSGI servers, which read X_Auth_User_Uuid,
+// and some X.Auth.User.Uuid, as X-Auth-User-Uuid (Caddy GHSA-f59h-q822-g45g,
+// oauth2-proxy CVE-2025-64484). Aliases of X-Auth-Token and Wazo-Tenant go, too:
+// the guard would judge one token and tenant, and the upstream use others.
+//
+// Trailers go altogether. They arrive after the body, when the guard is done,
+// and net/http takes in whatever arrives once a single harmless one has been
+// announced; taking names out of the announcement does not help.
 //
 // Names are also taken out of Connection: a client that lists one there has
 // the reverse proxy drop the header that we set (Traefik #8319).
@@ -35,21 +39,24 @@ func stripIdentity(r *http.Request) {
 			delete(r.Header, name)
 		}
 	}
-	for name := range r.Trailer {
-		if isIdentity(name) || name == headerToken {
-			delete(r.Trailer, name)
-		}
-	}
+	r.Trailer = nil
 	if conn := r.Header["Connection"]; len(conn) > 0 {
 		r.Header["Connection"] = withoutManaged(conn)
 	}
 }
 
-// isIdentity reports whether name is an X-Auth- header in any spelling, other
-// than the token's own in its canonical one.
+// isIdentity reports whether name is that of an X-Auth- header or of Wazo-Tenant
+// in any spelling, other than X-Auth-Token and Wazo-Tenant themselves.
 func isIdentity(name string) bool {
-	const prefix = "x-auth-"
-	if len(name) < len(prefix) || name == headerToken {
+	const acting = "wazo-tenant"
+	return hasPrefixFold(name, "x-auth-") && name != headerToken ||
+		len(name) == len(acting) && hasPrefixFold(name, acting) && name != headerActing
+}
+
+// hasPrefixFold reports whether name begins with prefix, which is in lower
+// case, when `_` and `.` are read as `-` and case does not matter.
+func hasPrefixFold(name, prefix string) bool {
+	if len(name) < len(prefix) {
 		return false
 	}
 	for i := range len(prefix) {
@@ -75,7 +82,7 @@ func withoutManaged(values []string) []string {
 		for option := range strings.SplitSeq(v, ",") {
 			option = strings.TrimSpace(option)
 			canonical := http.CanonicalHeaderKey(option)
-			if option != "" && canonical != headerToken && canonical != "Wazo-Tenant" && !isIdentity(option) {
+			if option != "" && canonical != headerToken && canonical != headerActing && !isIdentity(option) {
 				kept = append(kept, option)
 			}
 		}

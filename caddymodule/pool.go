@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -56,6 +57,7 @@ type shared struct {
 	mu       sync.Mutex
 	stack    []*generation // configurations that were started and not stopped
 	prepared bool
+	admin    string // the administrator it was prepared with
 	healing  bool
 }
 
@@ -68,6 +70,9 @@ func openShared(h hard, s soft) (*shared, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the store: %w", err)
 	}
+	// Nothing is to be removed on behalf of a configuration that may only be
+	// checked: the janitor begins its work when one is activated.
+	s.settings.CleanupInterval = -1
 	sh := &shared{sink: newSink(s.log)}
 	sh.ended, sh.end = context.WithCancel(context.Background())
 	sh.Service, err = authsvc.New(authsvc.Config{
@@ -113,17 +118,25 @@ func (sh *shared) activate(s soft) *generation {
 func (sh *shared) deactivate(g *generation) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	for i, other := range sh.stack {
-		if other != g {
-			continue
-		}
-		last := i == len(sh.stack)-1
-		sh.stack = append(sh.stack[:i], sh.stack[i+1:]...)
-		if last && len(sh.stack) > 0 {
-			sh.apply(sh.stack[len(sh.stack)-1].soft)
-		}
+	i := slices.Index(sh.stack, g)
+	if i < 0 {
 		return
 	}
+	last := i == len(sh.stack)-1
+	sh.stack = slices.Delete(sh.stack, i, i+1)
+	if last && i > 0 {
+		sh.apply(sh.stack[i-1].soft)
+	}
+}
+
+// inForce returns what was activated last, nil when nothing is active.
+func (sh *shared) inForce() *generation {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if len(sh.stack) == 0 {
+		return nil
+	}
+	return sh.stack[len(sh.stack)-1]
 }
 
 func (sh *shared) apply(s soft) {
@@ -148,11 +161,12 @@ func (sh *shared) enter() bool {
 
 func (sh *shared) leave() { sh.inflight.Add(-1) }
 
+// linger is how long a service that no configuration uses any more stays open
+// for requests that are on their way to it: Caddy does not wait for them when
+// it swaps configurations. Tests make it shorter.
+var linger = 5 * time.Second
+
 const (
-	// linger is how long a service that no configuration uses any more stays
-	// open for requests that are on their way to it: Caddy does not wait for
-	// them when it swaps configurations.
-	linger = 5 * time.Second
 	// exitGrace bounds how long a dying process waits for them.
 	exitGrace = 5 * time.Second
 	// drainPoll is how often a drain looks whether the last one has left.

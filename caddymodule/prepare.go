@@ -10,26 +10,27 @@ import (
 	"github.com/wazo-edge/xivo-auth/authsvc"
 )
 
-const (
-	// prepareTimeout bounds one attempt to make the database ready.
-	prepareTimeout = 10 * time.Second
-	// healEvery is how long to wait between attempts while it is down.
-	healEvery = 2 * time.Second
-)
+// prepareTimeout bounds one attempt to make the database ready.
+const prepareTimeout = 10 * time.Second
 
-// prepare makes the database ready, once for each service: a reload finds it
-// done. When it fails and must is false, it goes on trying in the background
+// healEvery is how long to wait between attempts while it is down. Tests make
+// it shorter.
+var healEvery = 2 * time.Second
+
+// prepare makes the database ready, once for each service and administrator: a
+// reload finds it done. When it fails and must is false, it goes on trying in the background
 // until it succeeds or the service ends.
-func (sh *shared) prepare(b *authsvc.Bootstrap, log *slog.Logger, must bool) error {
+func (sh *shared) prepare(b *authsvc.Bootstrap, must bool) error {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if sh.prepared {
+	if sh.prepared && sh.admin == nameOf(b) {
 		return nil
 	}
+	log := slog.New(sh.sink)
 	err := sh.prepareOnce(b, log)
 	switch {
 	case err == nil:
-		sh.prepared = true
+		sh.prepared, sh.admin = true, nameOf(b)
 		return nil
 	case must:
 		return fmt.Errorf("preparing the database: %w", err)
@@ -37,7 +38,7 @@ func (sh *shared) prepare(b *authsvc.Bootstrap, log *slog.Logger, must bool) err
 	log.Warn("the database is not ready: requests that need it are answered 503 until it is", slog.Any("error", err))
 	if !sh.healing {
 		sh.healing = true
-		go sh.heal(b, log)
+		go sh.heal(log)
 	}
 	return nil
 }
@@ -61,7 +62,16 @@ func (sh *shared) prepareOnce(b *authsvc.Bootstrap, log *slog.Logger) error {
 	return err
 }
 
-func (sh *shared) heal(b *authsvc.Bootstrap, log *slog.Logger) {
+func nameOf(b *authsvc.Bootstrap) string {
+	if b == nil {
+		return ""
+	}
+	return b.User
+}
+
+// heal tries again and again, each time for the configuration in force: there
+// may have been reloads since.
+func (sh *shared) heal(log *slog.Logger) {
 	tick := time.NewTicker(healEvery)
 	defer tick.Stop()
 	for {
@@ -70,14 +80,18 @@ func (sh *shared) heal(b *authsvc.Bootstrap, log *slog.Logger) {
 			return
 		case <-tick.C:
 		}
+		g := sh.inForce()
+		if g == nil {
+			continue // stopped; the end is near
+		}
 		if !sh.enter() {
 			return
 		}
-		err := sh.prepareOnce(b, log)
+		err := sh.prepareOnce(g.soft.bootstrap, log)
 		sh.leave()
 		if err == nil {
 			sh.mu.Lock()
-			sh.prepared, sh.healing = true, false
+			sh.prepared, sh.admin, sh.healing = true, nameOf(g.soft.bootstrap), false
 			sh.mu.Unlock()
 			log.Info("the database is ready")
 			return

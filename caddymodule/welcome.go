@@ -22,7 +22,7 @@ func (a *App) welcome() {
 	if !ok {
 		return
 	}
-	user := "admin"
+	user := "LOGIN"
 	if a.Bootstrap != nil {
 		user = a.Bootstrap.User
 	}
@@ -30,7 +30,7 @@ func (a *App) welcome() {
 		a.log.Info("the token API is served; try these three lines:")
 		a.log.Info(fmt.Sprintf(`  TOKEN=$(curl -sk -u %s:PASSWORD -X POST -H 'Content-Type: application/json' %s/0.1/token -d '{"expiration": 600}' | sed 's/.*"token":"\([^"]*\)".*/\1/')`, user, base))
 		a.log.Info(fmt.Sprintf(`  curl -k %s/0.1/token/$TOKEN`, base))
-		a.log.Info(fmt.Sprintf(`  curl -k -H "X-Auth-Token: $TOKEN" %s/demo/hello`, base))
+		a.log.Info(fmt.Sprintf(`  curl -k -I "%s/0.1/token/$TOKEN?scope=confd.users.read"`, base))
 	})
 }
 
