@@ -10,11 +10,16 @@ import (
 	"syscall"
 )
 
-// childAttr are the attributes of the server's process: a session of its own,
-// a user that is not root (as whom it refuses to run), and on Linux a signal
-// when the thread that started it ends.
+// initAttr are the attributes of the process that makes the data directory: a
+// session of its own, and a user that is not root (as whom it refuses to run).
+func initAttr() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setsid: true, Credential: serverUser()}
+}
+
+// childAttr are those of the server: on Linux it gets a signal, too, when the
+// thread that started it ends, which must therefore be locked.
 func childAttr() *syscall.SysProcAttr {
-	attr := &syscall.SysProcAttr{Setsid: true, Credential: serverUser()}
+	attr := initAttr()
 	setDeathSignal(attr)
 	return attr
 }

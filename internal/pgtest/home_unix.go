@@ -76,7 +76,7 @@ func (h *home) occupy() (err error) {
 	if err := syscall.Flock(int(h.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		return err
 	}
-	if cred := childAttr().Credential; cred != nil {
+	if cred := initAttr().Credential; cred != nil {
 		if err := os.Chown(h.dir, int(cred.Uid), int(cred.Gid)); err != nil {
 			return err
 		}
@@ -113,7 +113,7 @@ func tempBase() string {
 	if err != nil || len(base) > maxHome-len(homePrefix)-10 {
 		return "/tmp"
 	}
-	if childAttr().Credential == nil {
+	if initAttr().Credential == nil {
 		return base
 	}
 	for dir := base; ; dir = filepath.Dir(dir) {

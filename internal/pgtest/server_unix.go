@@ -145,7 +145,7 @@ func (s *Server) Stop() error {
 func (s *Server) initdb(ctx context.Context) error {
 	cmd := exec.CommandContext(ctx, filepath.Join(s.bin, "initdb"), "--pgdata="+s.home.data(), "--username=postgres",
 		"--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync")
-	cmd.Dir, cmd.Env, cmd.SysProcAttr = s.home.dir, environment(), childAttr()
+	cmd.Dir, cmd.Env, cmd.SysProcAttr = s.home.dir, environment(), initAttr()
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("pgtest: initdb: %w\n%s", err, out)
 	}
