@@ -8,8 +8,8 @@ import "strings"
 // text, and a list holding "me.me.me.…" would send the trie down twice as many
 // paths with every piece. No backend issues such ids, but a mapped directory
 // attribute is not ours to trust.
-func (self Self) ambiguous() bool {
-	return startsPiece(self.AuthID, wordMe) || startsPiece(self.SessionID, wordSession)
+func (s Self) ambiguous() bool {
+	return startsPiece(s.AuthID, wordMe) || startsPiece(s.SessionID, wordSession)
 }
 
 func startsPiece(id []byte, word string) bool {

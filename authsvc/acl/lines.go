@@ -42,7 +42,7 @@ func MatchLines(r io.Reader, w io.Writer) error {
 	for number := 1; ; number++ {
 		var readErr error
 		line, readErr = readLine(in, line[:0])
-		if readErr != nil && readErr != io.EOF {
+		if readErr != nil && !errors.Is(readErr, io.EOF) {
 			if err := out.Flush(); err != nil {
 				return fmt.Errorf("writing verdicts: %w", err)
 			}
@@ -61,7 +61,7 @@ func MatchLines(r io.Reader, w io.Writer) error {
 				return fmt.Errorf("writing verdicts: %w", err)
 			}
 		}
-		if readErr == io.EOF {
+		if errors.Is(readErr, io.EOF) {
 			if err := out.Flush(); err != nil {
 				return fmt.Errorf("writing verdicts: %w", err)
 			}
@@ -89,7 +89,7 @@ func readLine(in *bufio.Reader, buf []byte) ([]byte, error) {
 	for {
 		part, err := in.ReadSlice('\n')
 		buf = append(buf, part...)
-		if err != bufio.ErrBufferFull {
+		if !errors.Is(err, bufio.ErrBufferFull) {
 			return buf, err
 		}
 	}

@@ -2,6 +2,7 @@ package acl
 
 import (
 	"math/bits"
+	"slices"
 	"strings"
 )
 
@@ -62,8 +63,8 @@ func (s positions) fill(lo, hi int) {
 // mistaken for one to move from, and one bitmap is enough.
 func (s positions) shift(text, literal string) bool {
 	alive := false
-	for w := len(s) - 1; w >= 0; w-- {
-		for left := s[w]; left != 0; {
+	for w, v := range slices.Backward(s) {
+		for left := v; left != 0; {
 			bit := 63 - bits.LeadingZeros64(left)
 			left &^= 1 << bit
 			at := w<<6 + bit
@@ -81,8 +82,8 @@ func (s positions) shift(text, literal string) bool {
 // empty.
 func (s positions) shiftEither(text, word string, id []byte) bool {
 	alive := false
-	for w := len(s) - 1; w >= 0; w-- {
-		for left := s[w]; left != 0; {
+	for w, v := range slices.Backward(s) {
+		for left := v; left != 0; {
 			bit := 63 - bits.LeadingZeros64(left)
 			left &^= 1 << bit
 			at := w<<6 + bit
@@ -123,7 +124,7 @@ func (s positions) spreadHash(text string) {
 
 // starRun returns how many leading bytes of text "*" can match.
 func starRun(text string) int {
-	for i := 0; i < len(text); i++ {
+	for i := range len(text) {
 		if text[i] == '.' || text[i] == '#' {
 			return i
 		}

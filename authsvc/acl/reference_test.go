@@ -35,10 +35,7 @@ func (r reference) mayAdd(access string) bool {
 }
 
 func (r reference) mayRemove(access string) bool {
-	if strings.HasPrefix(access, "!") {
-		access = access[1:]
-	}
-	return r.match(access)
+	return r.match(strings.TrimPrefix(access, "!"))
 }
 
 // wildcards works on quoted text, in one pass: its results hold a '#' too. A

@@ -110,7 +110,6 @@ func BenchmarkMillionGrants(b *testing.B) {
 			}
 		}
 		c.Wait()
-		source = nil
 		b.StopTimer()
 		perGrant := float64(liveHeap()-before-grants*int64(len(uuid.UUID{}))) / grants // less our own list of ids
 		found := 0

@@ -214,7 +214,7 @@ func TestValues(t *testing.T) {
 		t.Errorf("empty: %+v", v)
 	}
 	for name, wrong := range map[string]func(){
-		"unknown field": func() { v.Text("nmae") },
+		"unknown field": func() { v.Text("colour") },
 		"wrong type":    func() { v.Int("name") },
 	} {
 		func() {

@@ -44,7 +44,7 @@ func parseBasic(header string) (login, password string, err error) {
 func decodeBase64(s string) ([]byte, error) {
 	kept := make([]byte, 0, len(s))
 	pads := 0
-	for i := 0; i < len(s); i++ {
+	for i := range len(s) {
 		c := s[i]
 		if c == '=' {
 			// Two pads end a quantum of two characters, one pad a quantum of

@@ -118,12 +118,6 @@ func (m *memory) CredentialsByRefreshToken(_ context.Context, id, client string)
 	return c, r, nil
 }
 
-func (m *memory) fail(err error) {
-	m.Lock()
-	defer m.Unlock()
-	m.err = err
-}
-
 // fakeBackend accepts alice:secret.
 type fakeBackend struct {
 	name string

@@ -249,7 +249,7 @@ func (s *Service) metadata(ctx context.Context, set *Settings, who backends.Iden
 		return "", fmt.Errorf("spelling metadata: %w", err)
 	}
 	for _, key := range slices.Sorted(maps.Keys(kept)) {
-		if _, replaced := fresh[key]; !replaced && !(withAdmin && key == "admin") {
+		if _, replaced := fresh[key]; !replaced && (!withAdmin || key != "admin") {
 			b = append(grant.AppendString(b, key), ": "...)
 			b = append(append(b, kept[key]...), ", "...)
 		}

@@ -19,7 +19,7 @@ const maxText = 1024
 var loginForm = form.Schema{
 	Fields: []form.Field{
 		{Name: "backend", Kind: form.String{}, Default: backends.Default},
-		{Name: "expiration", Kind: form.Integer{Min: bound(1), Max: bound(maxExpiration)}},
+		{Name: "expiration", Kind: form.Integer{Min: new(int64(1)), Max: new(int64(maxExpiration))}},
 		{Name: "access_type", Kind: form.String{OneOf: []string{"online", "offline"}}},
 		{Name: "client_id", Kind: form.String{Min: 1, Max: maxText}},
 		{Name: "saml_session_id", Kind: form.String{Min: 1, Max: maxText}},
@@ -58,8 +58,6 @@ var loginForm = form.Schema{
 		},
 	},
 }
-
-func bound(n int64) *int64 { return &n }
 
 // errBeyond2038 answers an expiration that the column cannot hold, in the
 // words of the range check it belongs to.

@@ -3,10 +3,9 @@
 package main
 
 import (
-	caddycmd "github.com/caddyserver/caddy/v2/cmd"
-
 	_ "time/tzdata" // issued_at and expires_at are local times
 
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	_ "github.com/caddyserver/caddy/v2/modules/standard" // what Caddy comes with
 
 	"github.com/wazo-edge/xivo-auth/caddymodule"

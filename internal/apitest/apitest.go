@@ -23,6 +23,7 @@ package apitest
 import (
 	"context"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -343,12 +344,7 @@ func (o options) word(i int) string {
 }
 
 func (o options) has(word string) bool {
-	for _, w := range o.plain[1:] {
-		if w == word {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(o.plain[1:], word)
 }
 
 func (o options) list(key string) []string {

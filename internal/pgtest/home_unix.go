@@ -148,6 +148,10 @@ func stale(dir string) bool {
 	if err != nil {
 		return false
 	}
+	if info, err := lock.Stat(); err != nil || time.Since(info.ModTime()) <= unlockedAge {
+		_ = lock.Close() // its owner may be about to take it
+		return false
+	}
 	defer func() { _ = lock.Close() }()
 	if syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
 		return false

@@ -45,6 +45,12 @@ func TestRemoveStale(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	// What has a lock without an owner has had it for a while.
+	for _, name := range []string{"crashed", "served"} {
+		if err := os.Chtimes(filepath.Join(base, homePrefix+name, lockName), time.Time{}, time.Now().Add(-time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	removeStale(base)
 	var left []string
 	entries, err := os.ReadDir(base)

@@ -115,7 +115,7 @@ func (s *Server) Restart(ctx context.Context) error {
 		s.proc = p
 		return nil
 	case <-p.done:
-		return fmt.Errorf("pgtest: the server ended at start (%v):\n%s", p.err, p.tail())
+		return fmt.Errorf("pgtest: the server ended at start (%w):\n%s", p.err, p.tail())
 	case <-ctx.Done():
 		p.quit()
 		return fmt.Errorf("pgtest: waiting for the server: %w", ctx.Err())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -39,7 +40,7 @@ func buildRequest(ctx context.Context, lines []string, base string, vars map[str
 		}
 	}
 	if len(expanded) == 0 {
-		return nil, fmt.Errorf("empty request")
+		return nil, errors.New("empty request")
 	}
 	method, target, ok := strings.Cut(expanded[0], " ")
 	if !ok {

@@ -90,6 +90,7 @@ func (d *dialer) DialContext(ctx context.Context, network, address string) (net.
 		d.stop()
 	}
 	d.raw = &countingConn{Conn: nc}
+	//nolint:contextcheck // the context of the call, not that of connecting
 	d.stop = context.AfterFunc(d.ctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) })
 	return d.raw, nil
 }

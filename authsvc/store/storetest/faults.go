@@ -128,7 +128,7 @@ func testCancelledWait(t *testing.T, b *bench) {
 	defer release()
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	err := promptly(t, ctx, "CreateToken", func() error {
+	err := promptly(ctx, t, "CreateToken", func() error {
 		return other.Store.CreateToken(ctx, store.Session{UUID: session, TenantUUID: b.top}, store.Token{UUID: newID(), AuthID: "a"})
 	})
 	want(t, "CreateToken", err, store.ErrUnavailable, context.DeadlineExceeded)

@@ -233,7 +233,7 @@ func equal[T any](t testing.TB, what string, got, want T) {
 }
 
 // promptly runs f, which must return soon after ctx is done.
-func promptly(t testing.TB, ctx context.Context, what string, f func() error) error {
+func promptly(ctx context.Context, t testing.TB, what string, f func() error) error {
 	t.Helper()
 	err := f()
 	if deadline, ok := ctx.Deadline(); ok && time.Since(deadline) > slack {

@@ -36,8 +36,7 @@ func withpg(t *testing.T, env []string, script string) *exec.Cmd {
 }
 
 func code(err error) int {
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		return exit.ExitCode()
 	}
 	if err != nil {
