@@ -21,7 +21,7 @@ import (
 func (w *world) check(all bool) error {
 	// Whoever asks first after a step, it must not matter.
 	for i, t := range w.tokens {
-		for j := range len(probes) {
+		for j := range probes {
 			if err := probes[(w.steps+i+j)%len(probes)](w, t, w.good(t)); err != nil {
 				return fmt.Errorf("token %d (%s): %w", i, t.describe(w.model), err)
 			}

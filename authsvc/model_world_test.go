@@ -41,7 +41,9 @@ func (b *memory) Authenticate(ctx context.Context, a backends.Attempt) (backends
 	if known, _ := b.passwords.Load(c.UUID); known != a.Password {
 		return backends.Identity{}, backends.ErrRefused
 	}
-	return backends.IdentityOf(c.User), nil
+	who := backends.IdentityOf(c.User)
+	who.PasswordHash = c.PasswordHash
+	return who, nil
 }
 
 // unclosed is a store that outlives the services over it, so that a sequence

@@ -30,6 +30,9 @@ type Identity struct {
 	PBXUserUUID string // "" unless the account is a person of the PBX
 	TenantUUID  string
 	Purpose     string
+	// PasswordHash is what the password was checked against, "" where that
+	// is not the store's: a token is issued only while it is still his.
+	PasswordHash string
 }
 
 // IdentityOf is the identity of one of the service's own accounts.

@@ -53,5 +53,7 @@ func (w *WazoUser) Authenticate(ctx context.Context, a Attempt) (Identity, error
 	if !known || c.EffectiveMethod != store.MethodNative {
 		return Identity{}, ErrRefused
 	}
-	return IdentityOf(c.User), nil
+	who := IdentityOf(c.User)
+	who.PasswordHash = c.PasswordHash
+	return who, nil
 }

@@ -15,6 +15,10 @@ type NewToken struct {
 	// Token without its ACL and its UserTenant: the first is put together by
 	// the store, as [Policies.UserAccesses] does.
 	Token Token
+	// PasswordHash, unless "", must still be that of the user, or there is
+	// no such user ([ErrNotFound]): whoever changed the password meanwhile
+	// wants those out who know the old one.
+	PasswordHash string
 	// RefreshToken is the uuid of the refresh token that the login was made
 	// with, "" for none. [Logins.IssueOfflineToken] ignores it.
 	RefreshToken string

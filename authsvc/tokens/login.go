@@ -65,7 +65,8 @@ func (s *Service) issue(ctx context.Context, l login) (issued, error) {
 			RemoteAddr:  l.remoteAddr,
 			UserTenant:  who.TenantUUID,
 		},
-		BasePolicy: basePolicy(set, l.backend),
+		BasePolicy:   basePolicy(set, l.backend),
+		PasswordHash: who.PasswordHash,
 	}
 	if who.Purpose != store.PurposeInternal && isVersion4(who.AuthID) {
 		n.MaxSessions = set.MaxSessions

@@ -151,15 +151,7 @@ func (s *Service) SetPassword(ctx context.Context, login, newPassword string) (e
 	if err != nil {
 		return 0, fmt.Errorf("ending sessions: %w", err)
 	}
-	if s.Revoke != nil {
-		ids := make([]uuid.UUID, 0, len(tokens))
-		for _, t := range tokens {
-			if id, err := uuid.Parse(t.UUID); err == nil {
-				ids = append(ids, id)
-			}
-		}
-		s.Revoke(ids...)
-	}
+	s.revoke(tokens)
 	return len(tokens), nil
 }
 

@@ -111,7 +111,7 @@ func (dialect) CreateToken(ctx context.Context, db *sql.DB, session, token []any
 }
 
 // sqlIssueToken yields no row when the session was refused.
-var sqlIssueToken = `with session as (` + sqlstore.SQLIssueSession(" for key share") + ` returning uuid)
+var sqlIssueToken = `with session as (` + sqlstore.SQLIssueSession(" for share") + ` returning uuid)
 ` + sqlstore.SQLIssueToken(func(query string) string { return "array(" + query + ")" }) + `
 from session
 returning acl`

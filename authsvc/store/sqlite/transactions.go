@@ -58,7 +58,7 @@ func (d dialect) IssueToken(ctx context.Context, db *sql.DB, args []any) (acl []
 
 // IssueTokenTx does so inside a transaction.
 func (d dialect) IssueTokenTx(ctx context.Context, tx *sql.Tx, args []any) (acl []string, err error) {
-	res, err := tx.ExecContext(ctx, sqlIssueSession, args[:sqlstore.IssueSessionArgs]...)
+	res, err := tx.ExecContext(ctx, sqlIssueSession, args...)
 	if err != nil {
 		return nil, err
 	}

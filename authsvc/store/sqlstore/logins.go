@@ -11,16 +11,19 @@ import (
 	"github.com/wazo-edge/xivo-auth/authsvc/store"
 )
 
-// SQLIssueSession and SQLIssueToken take [IssueArgs], the first only the first
-// [IssueSessionArgs] of them. The session is inserted unless the user was
-// disabled or deleted since his password was looked at, or has too many; where
-// it is not, there must be no token. lock makes the statement wait for who is
+// SQLIssueSession and SQLIssueToken take [IssueArgs]. The session is inserted
+// unless the user was disabled or deleted, or got another password, since his
+// password was looked at, or has too many; where it is not, there must be no
+// token. lock makes the statement wait for who is
 // changing the user, so that his sessions are not ended just before this one
 // begins. Dialects run both in a transaction or join them into one statement.
 func SQLIssueSession(lock string) string {
 	return `insert into auth_session (uuid, mobile, tenant_uuid)
 select $1, cast($2 as boolean), $3
-where exists (select 1 from auth_user u where u.uuid = $5 and u.enabled is true` + lock + `) and (
+where exists (
+	select 1 from auth_user u
+	where u.uuid = $5 and u.enabled is true and (cast($16 as text) = '' or u.password_hash = $16)` + lock + `
+) and (
 	cast($4 as integer) = 0
 	or (select count(distinct t.session_uuid) from auth_token t where t.auth_id = $5) < cast($4 as integer)
 )`
@@ -36,9 +39,6 @@ func SQLIssueToken(gather func(query string) string) string {
 select cast($5 as text), $6, $7, $8, cast($9 as integer), cast($10 as integer), $11, $1, $12, $13, $15, ` + gather(accesses)
 }
 
-// IssueSessionArgs is how many arguments [SQLIssueSession] takes.
-const IssueSessionArgs = 5
-
 // IssueArgs are the arguments of [SQLIssueSession] and [SQLIssueToken].
 func IssueArgs(n store.NewToken) []any {
 	s, t := n.Session, n.Token
@@ -46,6 +46,7 @@ func IssueArgs(n store.NewToken) []any {
 		s.UUID, s.Mobile, s.TenantUUID, n.MaxSessions, t.AuthID,
 		t.UUID, null(t.PBXUserUUID), null(t.XiVOUUID), t.IssuedAt, t.ExpiresAt,
 		null(t.Metadata), t.UserAgent, t.RemoteAddr, n.BasePolicy, null(n.RefreshToken),
+		n.PasswordHash,
 	}
 }
 
@@ -65,7 +66,9 @@ const (
 )
 
 const (
-	sqlIsEnabled = `select exists (select 1 from auth_user where uuid = $1 and enabled is true)`
+	sqlMayLogIn = `select exists (
+	select 1 from auth_user where uuid = $1 and enabled is true and (cast($2 as text) = '' or password_hash = $2)
+)`
 
 	sqlCountSessions = `select count(distinct session_uuid) from auth_token where auth_id = $1`
 
@@ -121,7 +124,7 @@ func (n issue) check(op string) error {
 	}
 	return storable(op, "uuid", t.UUID, "session", n.Session.UUID, "tenant", n.Session.TenantUUID, "auth id", t.AuthID,
 		"user", t.PBXUserUUID, "xivo uuid", t.XiVOUUID, "metadata", t.Metadata,
-		"user agent", t.UserAgent, "address", t.RemoteAddr, "policy", n.BasePolicy, "refresh token", n.RefreshToken)
+		"user agent", t.UserAgent, "address", t.RemoteAddr, "policy", n.BasePolicy, "refresh token", n.RefreshToken, "hash", n.PasswordHash)
 }
 
 type issue store.NewToken
@@ -136,7 +139,7 @@ func (s *Store) IssueToken(ctx context.Context, n store.NewToken) (acl []string,
 	err = s.call(ctx, op, write, func(ctx context.Context) (err error) {
 		acl, err = s.dialect.IssueToken(ctx, s.db, args)
 		if errors.Is(err, sql.ErrNoRows) {
-			return s.refused(ctx, n.Token.AuthID)
+			return s.refused(ctx, n.Token.AuthID, n.PasswordHash)
 		}
 		return err
 	})
@@ -148,15 +151,15 @@ func (s *Store) IssueToken(ctx context.Context, n store.NewToken) (acl []string,
 
 // refused tells why no session was inserted: [store.ErrLimit], or
 // [store.ErrNotFound] when the user may not log in any more.
-func (s *Store) refused(ctx context.Context, userUUID string) error {
-	var enabled bool
-	if err := s.db.QueryRowContext(ctx, s.q.isEnabled, userUUID).Scan(&enabled); err != nil {
+func (s *Store) refused(ctx context.Context, userUUID, passwordHash string) error {
+	var allowed bool
+	if err := s.db.QueryRowContext(ctx, s.q.mayLogIn, userUUID, passwordHash).Scan(&allowed); err != nil {
 		return err
 	}
-	if enabled {
+	if allowed {
 		return store.ErrLimit
 	}
-	return fmt.Errorf("%w: no enabled user", store.ErrNotFound)
+	return fmt.Errorf("%w: no enabled user with this password", store.ErrNotFound)
 }
 
 // IssueOfflineToken implements [store.Logins]. Logins of one user wait for

@@ -13,10 +13,10 @@ type statements struct {
 
 	userAccesses, tenantTree string
 
-	refreshCredentials, isEnabled, countSessions, insertRefresh, replacedRefresh string
-	refreshTokens, deleteSessions, deleteRefreshTokens, isAdmin                  string
-	deleteRefresh, sessionTokens, deleteSession                                  string
-	userByUUID, userTokens, userRefreshTokens, setEnabled, deleteUser            string
+	refreshCredentials, mayLogIn, countSessions, insertRefresh, replacedRefresh string
+	refreshTokens, deleteSessions, deleteRefreshTokens, isAdmin                 string
+	deleteRefresh, sessionTokens, deleteSession                                 string
+	userByUUID, userTokens, userRefreshTokens, setEnabled, deleteUser           string
 
 	listTables, revision string
 }
@@ -44,7 +44,7 @@ func rebind(d Dialect) statements {
 		tenantTree:   d.Rebind(sqlTenantTree),
 
 		refreshCredentials:  d.Rebind(sqlRefreshCredentials),
-		isEnabled:           d.Rebind(sqlIsEnabled),
+		mayLogIn:            d.Rebind(sqlMayLogIn),
 		countSessions:       d.Rebind(sqlCountSessions),
 		insertRefresh:       d.Rebind(sqlInsertRefresh),
 		replacedRefresh:     d.Rebind(sqlReplacedRefresh),

@@ -275,6 +275,7 @@ func testIssueRefused(t *testing.T, b *bench) {
 		spoil func(*store.NewToken)
 	}{
 		{"no such user", store.ErrNotFound, func(n *store.NewToken) { n.Token.AuthID = newID() }},
+		{"another password", store.ErrNotFound, func(n *store.NewToken) { n.PasswordHash = "old" }},
 		{"disabled user", store.ErrNotFound, func(n *store.NewToken) { n.Token.AuthID = disabled.UUID }},
 		{"no such tenant", store.ErrNotFound, func(n *store.NewToken) { n.Session.TenantUUID = newID() }},
 		{"no such refresh token", store.ErrNotFound, func(n *store.NewToken) { n.RefreshToken = newID() }},
