@@ -109,8 +109,8 @@ func TestWazoUser(t *testing.T) {
 		err     error
 		asked   int
 	}{
-		{"a person", backends.Attempt{Login: "alice", Password: "secret"}, nil, backends.Identity{AuthID: "u-user", PBXUserUUID: "u-user", TenantUUID: "t", Purpose: "user"}, nil, 1},
-		{"a program", backends.Attempt{Login: "program", Password: "secret"}, nil, backends.Identity{AuthID: "u-internal", TenantUUID: "t", Purpose: "internal"}, nil, 1},
+		{"a person", backends.Attempt{Login: "alice", Password: "secret"}, nil, backends.Identity{AuthID: "u-user", PBXUserUUID: "u-user", TenantUUID: "t", Purpose: "user", PasswordHash: hash}, nil, 1},
+		{"a program", backends.Attempt{Login: "program", Password: "secret"}, nil, backends.Identity{AuthID: "u-internal", TenantUUID: "t", Purpose: "internal", PasswordHash: hash}, nil, 1},
 		{"wrong password", backends.Attempt{Login: "alice", Password: "Secret"}, nil, backends.Identity{}, backends.ErrRefused, 1},
 		{"unknown login", backends.Attempt{Login: "bob", Password: "secret"}, nil, backends.Identity{}, backends.ErrRefused, 1},
 		{"another method", backends.Attempt{Login: "directory", Password: "secret"}, nil, backends.Identity{}, backends.ErrRefused, 1},
