@@ -5,7 +5,7 @@ GO            ?= go
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 # Left out of the binary: drivers of databases nobody here uses.
 TAGS          := nobadger,nomysql,nopgx
-FUZZTIME      ?= 30s
+FUZZTIME      ?= 60s
 BENCH         ?= .
 # The tests start Caddy: it keeps its files here and not in your home.
 CADDY_HOME    := $(CURDIR)/.cache/caddy
