@@ -211,7 +211,12 @@ type Prepared struct {
 // neither reads nor writes it: every request is answered 503 until a later
 // Prepare finds that mended.
 func (s *Service) Prepare(ctx context.Context, b *Bootstrap) (p Prepared, err error) {
-	defer func() { s.foreign.Store(errors.Is(err, store.ErrSchema)) }()
+	defer func() {
+		// Not on other errors: an outage tells nothing about the schema.
+		if foreign := errors.Is(err, store.ErrSchema); foreign || err == nil {
+			s.foreign.Store(foreign)
+		}
+	}()
 	state, err := s.Store.State(ctx)
 	if err != nil {
 		return p, fmt.Errorf("looking at the database: %w", err)

@@ -83,7 +83,9 @@ func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, d guard.Decision)
 	case guard.Malformed:
 		err = httpapi.Message(http.StatusBadRequest, "The request repeats a header that may be sent once only: "+string(d.Reason))
 	case guard.Unavailable:
-		g.logOutage(d.Err)
+		if r.Context().Err() == nil { // else it is the client who is gone
+			g.logOutage(d.Err)
+		}
 		err = httpapi.AuthUnreachable()
 	default:
 		err = httpapi.Unauthorized(http.StatusUnauthorized, shownToken(r), g.Scope)

@@ -46,11 +46,15 @@ func stripIdentity(r *http.Request) {
 }
 
 // isIdentity reports whether name is that of an X-Auth- header or of Wazo-Tenant
-// in any spelling, other than X-Auth-Token and Wazo-Tenant themselves.
+// in any spelling, other than X-Auth-Token and Wazo-Tenant themselves; or
+// X-Script-Name, by which a client would move the upstream's mount point, and
+// so have another route served than the guard judged. Who needs that sets it
+// behind the guard.
 func isIdentity(name string) bool {
-	const acting = "wazo-tenant"
+	const acting, mount = "wazo-tenant", "x-script-name"
 	return hasPrefixFold(name, "x-auth-") && name != headerToken ||
-		len(name) == len(acting) && hasPrefixFold(name, acting) && name != headerActing
+		len(name) == len(acting) && hasPrefixFold(name, acting) && name != headerActing ||
+		len(name) == len(mount) && hasPrefixFold(name, mount)
 }
 
 // hasPrefixFold reports whether name begins with prefix, which is in lower

@@ -58,7 +58,7 @@ func (s *SQLite) Provision(caddy.Context) error {
 	if s.MaxConns == 0 {
 		s.MaxConns = 8
 	}
-	return nil
+	return checkTimeout(s.Timeout)
 }
 
 func defaultSQLitePath() string { return filepath.Join(caddy.AppDataDir(), "xivo-auth", "auth.db") }
@@ -108,6 +108,17 @@ func (p *Postgres) Provision(caddy.Context) error {
 		return fmt.Errorf("expanding the dsn: %w", err)
 	}
 	p.dsn = dsn
+	return checkTimeout(p.Timeout)
+}
+
+// maxTimeout is less than the cache remembers a revocation for: a read must
+// not outlive that.
+const maxTimeout = 15 * time.Second
+
+func checkTimeout(d caddy.Duration) error {
+	if d < 0 || time.Duration(d) > maxTimeout {
+		return fmt.Errorf("timeout is %s: it is positive and at most %s", time.Duration(d), maxTimeout)
+	}
 	return nil
 }
 

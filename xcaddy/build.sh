@@ -18,8 +18,9 @@ mkdir -p "$(dirname "$out")"
 out=$(cd "$(dirname "$out")" && pwd)/$(basename "$out")
 # Outside the checkout: xcaddy makes a module of its own. A version, though it is
 # replaced, keeps go from asking the proxy which ones there are.
-cd "$(mktemp -d)"
-trap 'rm -rf "$PWD"' EXIT
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work"
 XCADDY_GO_BUILD_FLAGS=${XCADDY_GO_BUILD_FLAGS:--trimpath -tags=nobadger,nomysql,nopgx -ldflags=-w} \
 	go run "$XCADDY" build "$caddy" --output "$out" --with "$module@v0.0.0=$here" "$@"
 echo "built $out"

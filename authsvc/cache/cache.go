@@ -18,6 +18,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/dgraph-io/ristretto/v2"
@@ -73,10 +74,16 @@ type Cache struct {
 	negative *lru.Cache[uuid.UUID, time.Time] // unknown token -> when the store said so
 	flights  singleflight.Group
 	timeout  time.Duration
+	reads    chan struct{}
+	queued   atomic.Int64
 	shards   shards
 }
 
 const (
+	// maxReads is how many reads of the store are under way at most, half of
+	// the connections a store has by default, and maxQueued how many wait.
+	maxReads  = 16
+	maxQueued = 4096
 	// nominalSize is what one ordinary grant costs with what ristretto keeps
 	// beside it; see BenchmarkMillionGrants.
 	nominalSize = 400
@@ -101,7 +108,7 @@ func New(loader Loader, cfg Config) (*Cache, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	c := &Cache{loader: loader, now: cfg.Now, timeout: cfg.LoadTimeout}
+	c := &Cache{loader: loader, now: cfg.Now, timeout: cfg.LoadTimeout, reads: make(chan struct{}, maxReads)}
 	c.shards.horizon = 4 * cfg.LoadTimeout
 	c.SetLimits(Limits{})
 
@@ -207,11 +214,37 @@ func (c *Cache) load(ctx context.Context, id uuid.UUID, token string) (*grant.Gr
 	}
 }
 
+// errFull is why a read was not even begun. It counts as an outage: nothing is
+// known about the token.
+var errFull = fmt.Errorf("too many tokens to read at once: %w", context.DeadlineExceeded)
+
+// turn waits until few enough reads are under way. A flood of made-up tokens,
+// each of which is a miss, must leave connections to the store for those who
+// log in, and cannot pile up reads that nobody waits for any more.
+func (c *Cache) turn(ctx context.Context) (release func(), err error) {
+	if c.queued.Add(1) > maxQueued {
+		c.queued.Add(-1)
+		return nil, errFull
+	}
+	defer c.queued.Add(-1)
+	select {
+	case c.reads <- struct{}{}:
+		return func() { <-c.reads }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("waiting to read a token: %w", ctx.Err())
+	}
+}
+
 // fill reads the store and publishes what it said, unless a revocation came
 // between: the tombstone is looked for and the grant published under one lock,
 // so a revocation either sees the grant in ristretto's queue before its own
 // Del, or is seen here.
 func (c *Cache) fill(ctx context.Context, id uuid.UUID, token string) (*grant.Grant, error) {
+	release, err := c.turn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	began := time.Now()
 	now := c.now()
 	g, err := c.loader.LoadGrant(ctx, id, now)

@@ -392,10 +392,35 @@ func TestLookup_Flood(t *testing.T) {
 	}
 }
 
+// TestLookup_BoundedReads: made-up tokens, each a miss of its own, do not take
+// every connection of the store.
+func TestLookup_BoundedReads(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store, release := newLoader(), make(chan struct{})
+		var begun atomic.Int64
+		store.before = func() { begun.Add(1); <-release }
+		c := newCache(t, store, cache.Config{})
+		var callers sync.WaitGroup
+		for i := range 100 {
+			callers.Go(func() { _, _, _ = c.Lookup(t.Context(), token(i).String()) })
+		}
+		synctest.Wait()
+		if n := begun.Load(); n != 16 {
+			t.Errorf("%d reads are under way at once, want 16", n)
+		}
+		close(release)
+		callers.Wait()
+		if n := begun.Load(); n != 100 {
+			t.Errorf("%d of 100 tokens were read", n)
+		}
+	})
+}
+
 // TestClose_Stress closes caches while reads come back.
 func TestClose_Stress(t *testing.T) {
 	t.Parallel()
-	const reads = 64
+	const reads = 16 // as many as may be under way
 	for range 50 {
 		release, begun := make(chan struct{}), make(chan struct{}, reads)
 		store := newLoader()

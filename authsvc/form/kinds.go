@@ -159,6 +159,10 @@ type ListOf struct {
 	Of Kind
 }
 
+// maxWrong is of how many elements of a list a client is told that they are
+// wrong.
+const maxWrong = 20
+
 // Load implements [Kind].
 func (k ListOf) Load(v any) (any, Entry) {
 	list, ok := v.([]any)
@@ -171,7 +175,12 @@ func (k ListOf) Load(v any) (any, Entry) {
 	for i, item := range list {
 		value, entry := element.load(item, true)
 		if entry != nil {
-			wrong = append(wrong, Item{i, entry})
+			// Told of so many only: an answer that spells out what is wrong
+			// with each of half a million elements is many times as large as
+			// the request that asked for it.
+			if wrong = append(wrong, Item{i, entry}); len(wrong) == maxWrong {
+				break
+			}
 		}
 		values[i] = value
 	}

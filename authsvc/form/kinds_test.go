@@ -192,3 +192,14 @@ func TestListOf(t *testing.T) {
 		}
 	}
 }
+
+// A list of half a million wrong elements must not be answered with half a
+// million explanations.
+func TestListOf_TellsOfSoManyOnly(t *testing.T) {
+	t.Parallel()
+	list := make([]any, 100_000)
+	_, wrong := form.ListOf{Of: form.String{}}.Load(list)
+	if d, ok := wrong.(form.Dict); !ok || len(d) != 20 {
+		t.Errorf("told of %d elements, want 20", len(d))
+	}
+}

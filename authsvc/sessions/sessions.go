@@ -152,13 +152,14 @@ func (h HTTP) deleteOfSelf(w http.ResponseWriter, r *http.Request, c *httpapi.Ca
 // the tenant's sight, is no error; nor need it be that user's.
 func (h HTTP) end(w http.ResponseWriter, r *http.Request, tenant string) error {
 	ended, err := h.Store.DeleteSession(r.Context(), r.PathValue("session_uuid"), tenant)
-	if err != nil {
-		return err
-	}
+	// Also beside an error: the rows may be gone and only the answer lost.
 	for _, t := range ended {
 		if id, err := uuid.Parse(t.UUID); err == nil {
 			h.Revoke(id)
 		}
+	}
+	if err != nil {
+		return err
 	}
 	httpapi.NoContent(w)
 	return nil

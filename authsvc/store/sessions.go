@@ -70,6 +70,10 @@ type Logins interface {
 	// [ErrNotFound] when there is no such user, or not an enabled one, any
 	// more, or no such refresh token.
 	IssueToken(ctx context.Context, n NewToken) (acl []string, err error)
+	// IssueOfflineToken, DeleteSession and the methods of [Accounts] that end
+	// tokens return those beside [ErrUnavailable], too: whether they ended is
+	// not known then, and a caller who keeps them in memory should not.
+
 	// IssueOfflineToken is [Logins.IssueToken] with a refresh token, all in
 	// one transaction (token.md §6). A refresh token of the same client and
 	// user is kept and used, unless r.Mobile: then it is replaced, and so is

@@ -72,14 +72,21 @@ func New(cfg Config) (*Throttle, error) {
 	return t, nil
 }
 
+// byLogin is the index of the buckets by login and address.
+const byLogin = 0
+
 // Wait is how long a login from an address must wait before it is tried at
-// all; 0 when it need not.
+// all; 0 when it need not. Without a login, as with a refresh token, only the
+// address counts.
 func (t *Throttle) Wait(login, addr string) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.cfg.Now()
 	var wait time.Duration
 	for i, key := range keys(login, addr) {
+		if i == byLogin && login == "" {
+			continue
+		}
 		if b, ok := t.buckets[i].Get(key); ok {
 			limit := t.limit(i)
 			b.leak(now, limit)
@@ -98,6 +105,9 @@ func (t *Throttle) Failed(login, addr string) {
 	defer t.mu.Unlock()
 	now := t.cfg.Now()
 	for i, key := range keys(login, addr) {
+		if i == byLogin && login == "" {
+			continue
+		}
 		b, ok := t.buckets[i].Get(key)
 		if !ok {
 			b = &bucket{at: now}
@@ -105,10 +115,16 @@ func (t *Throttle) Failed(login, addr string) {
 		}
 		limit := t.limit(i)
 		b.leak(now, limit)
-		// More than full would only mean that many tried at the same time.
-		b.level = min(b.level+1, float64(limit.Burst))
+		// No cap at the burst: those that were tried at the same time, before
+		// the first of them failed, have to be paid back, or a batch every
+		// few seconds would not be slowed down at all.
+		b.level = min(b.level+1, float64(limit.Burst*maxDebt))
 	}
 }
+
+// maxDebt bounds how long one has to wait after the largest batch of guesses:
+// so many times what the burst takes to be forgotten.
+const maxDebt = 60
 
 func (t *Throttle) limit(i int) Limit { return [2]Limit{t.cfg.Login, t.cfg.Address}[i] }
 

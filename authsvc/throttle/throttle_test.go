@@ -107,3 +107,39 @@ func TestThrottle_ClockStepsBack(t *testing.T) {
 		t.Errorf("wait %s, not 6s: a clock that steps back must neither forgive nor lock out", w)
 	}
 }
+
+// A batch is let in before the first of it has failed; it is paid back.
+func TestThrottle_ParallelGuesses(t *testing.T) {
+	t.Parallel()
+	th, now := fixture(t, Config{Address: Limit{Burst: 1 << 20, Every: time.Nanosecond}})
+	admitted := 0
+	for range 100 { // a batch every six seconds for ten minutes
+		batch := 0
+		for range 200 {
+			if th.Wait("admin", "192.0.2.1") == 0 {
+				batch++
+			}
+		}
+		fail(th, batch, "admin", "192.0.2.1")
+		admitted += batch
+		*now = now.Add(6 * time.Second)
+	}
+	if admitted > 200+100 {
+		t.Errorf("%d guesses in ten minutes", admitted)
+	}
+}
+
+// One client that keeps sending a dead refresh token must not shut out the
+// others at its address (Authelia #415).
+func TestThrottle_WithoutLogin(t *testing.T) {
+	t.Parallel()
+	th, _ := fixture(t, Config{})
+	fail(th, 99, "", "192.0.2.1")
+	if w := th.Wait("", "192.0.2.1"); w != 0 {
+		t.Errorf("after 99 failures of the address: wait %s", w)
+	}
+	th.Failed("", "192.0.2.1")
+	if w := th.Wait("", "192.0.2.1"); w != 600*time.Millisecond {
+		t.Errorf("after 100: wait %s", w)
+	}
+}

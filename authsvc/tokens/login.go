@@ -125,10 +125,10 @@ func (s *Service) storeOffline(ctx context.Context, n *store.NewToken, l login, 
 		CreatedAt:  out.at,
 		Mobile:     l.mobile,
 	})
+	s.Grants.Revoke(uuids(o.Ended)...) // also beside an error, as in revoke
 	if err != nil {
 		return err
 	}
-	s.Grants.Revoke(uuids(o.Ended)...)
 	sessions := make(map[string]bool, len(o.Ended))
 	for _, e := range o.Ended {
 		sessions[e.SessionUUID] = true

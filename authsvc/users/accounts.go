@@ -16,10 +16,10 @@ import (
 // request on this node is accepted with one of them.
 func (s *Service) SetEnabled(ctx context.Context, userUUID string, enabled bool) (ended int, err error) {
 	tokens, err := s.Store.SetUserEnabled(ctx, userUUID, enabled)
+	s.revoke(tokens) // also beside an error: they may be gone
 	if err != nil {
 		return 0, fmt.Errorf("enabling or disabling a user: %w", err)
 	}
-	s.revoke(tokens)
 	return len(tokens), nil
 }
 
@@ -29,10 +29,10 @@ func (s *Service) SetEnabled(ctx context.Context, userUUID string, enabled bool)
 // of them.
 func (s *Service) Delete(ctx context.Context, userUUID string) (ended int, err error) {
 	tokens, err := s.Store.DeleteUser(ctx, userUUID)
+	s.revoke(tokens) // also beside an error: they may be gone
 	if err != nil {
 		return 0, fmt.Errorf("deleting a user: %w", err)
 	}
-	s.revoke(tokens)
 	return len(tokens), nil
 }
 

@@ -153,6 +153,7 @@ var classes = map[string]sqlstore.Kind{
 	"22": sqlstore.KindInvalid,
 	"3F": sqlstore.KindSchema,
 	"53": sqlstore.KindUnavailable,
+	"54": sqlstore.KindInvalid, // too large for an index, say
 	"57": sqlstore.KindUnavailable,
 	"58": sqlstore.KindUnavailable,
 }

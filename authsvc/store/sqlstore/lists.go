@@ -114,10 +114,7 @@ func (s *Store) DeleteSession(ctx context.Context, sessionUUID, tenant string) (
 			return err
 		})
 	})
-	if err != nil {
-		return nil, err
-	}
-	return ended, nil
+	return unsure(ended, err)
 }
 
 // UserByUUID implements [store.Accounts].
@@ -175,10 +172,7 @@ func (s *Store) endUser(ctx context.Context, op, uuid string, sessions bool, cha
 			return nil
 		})
 	})
-	if err != nil {
-		return nil, err
-	}
-	return ended, nil
+	return unsure(ended, err)
 }
 
 // lockUser keeps logins of the user out until the transaction ends.
@@ -192,4 +186,14 @@ func (s *Store) lockUser(ctx context.Context, tx *sql.Tx, uuid string) error {
 	}
 	_, err := tx.ExecContext(ctx, s.locking(s.q.userRefreshTokens, "r"), uuid)
 	return err
+}
+
+// unsure returns what a transaction ended. When its commit may have happened
+// and only the answer was lost, the tokens are returned beside the error: their
+// rows may be gone, and asking again would find nothing to tell of.
+func unsure(ended []store.EndedToken, err error) ([]store.EndedToken, error) {
+	if err != nil && !errors.Is(err, store.ErrUnavailable) {
+		return nil, err
+	}
+	return ended, err
 }

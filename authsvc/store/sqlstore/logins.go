@@ -186,7 +186,8 @@ func (s *Store) IssueOfflineToken(ctx context.Context, n store.NewToken, r store
 		})
 	})
 	if err != nil {
-		return store.Offline{}, err
+		o.Ended, err = unsure(o.Ended, err)
+		return store.Offline{Ended: o.Ended}, err
 	}
 	return o, nil
 }
