@@ -34,7 +34,7 @@ type SQLite struct {
 	// MaxConns is the most connections held open. Default 8.
 	MaxConns int `json:"max_conns,omitempty"`
 	// Timeout bounds every operation, waiting for a lock included.
-	// Default 5s.
+	// Default 5s, at most 15s.
 	Timeout caddy.Duration `json:"timeout,omitempty"`
 }
 
@@ -87,7 +87,7 @@ type Postgres struct {
 	// ConnMaxIdle closes connections idle for longer. Default 5m.
 	ConnMaxIdle caddy.Duration `json:"conn_max_idle,omitempty"`
 	// Timeout bounds every operation, waiting for a connection included.
-	// Default 5s.
+	// Default 5s, at most 15s.
 	Timeout caddy.Duration `json:"timeout,omitempty"`
 
 	dsn string // expanded; never shown
