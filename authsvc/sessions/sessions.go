@@ -106,18 +106,11 @@ func (h HTTP) page(ctx context.Context, l store.List) (p store.Page[session], er
 	p = store.Page[session]{Total: found.Total, Filtered: found.Filtered, Items: make([]session, len(found.Items))}
 	for i, s := range found.Items {
 		p.Items[i] = session{UUID: s.UUID, Mobile: s.Mobile, TenantUUID: s.TenantUUID}
-		if isUser(s.AuthID) {
+		if store.NamesUser(s.AuthID) {
 			p.Items[i].UserUUID = &found.Items[i].AuthID
 		}
 	}
 	return p, nil
-}
-
-// isUser reports whether an auth id is a user's: a version 4 uuid in its
-// canonical spelling, as the reference tells them apart.
-func isUser(authID string) bool {
-	id, err := uuid.Parse(authID)
-	return err == nil && id.Version() == 4 && id.Variant() == uuid.RFC4122 && id.String() == authID
 }
 
 func (h HTTP) delete(w http.ResponseWriter, r *http.Request, c *httpapi.Caller) error {
@@ -153,11 +146,7 @@ func (h HTTP) deleteOfSelf(w http.ResponseWriter, r *http.Request, c *httpapi.Ca
 func (h HTTP) end(w http.ResponseWriter, r *http.Request, tenant string) error {
 	ended, err := h.Store.DeleteSession(r.Context(), r.PathValue("session_uuid"), tenant)
 	// Also beside an error: the rows may be gone and only the answer lost.
-	for _, t := range ended {
-		if id, err := uuid.Parse(t.UUID); err == nil {
-			h.Revoke(id)
-		}
-	}
+	h.Revoke(store.TokenUUIDs(ended)...)
 	if err != nil {
 		return err
 	}

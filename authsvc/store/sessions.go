@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 // ErrLimit reports that a user has as many sessions as he may have.
@@ -129,4 +131,24 @@ type Accounts interface {
 	// DeleteUser removes the user with his refresh tokens, his sessions and
 	// their tokens, which it returns, in one transaction.
 	DeleteUser(ctx context.Context, uuid string) ([]EndedToken, error)
+}
+
+// TokenUUIDs returns the tokens of ended, for whoever keeps them in memory. Text
+// that is no uuid was never served as a token and is left out.
+func TokenUUIDs(ended []EndedToken) []uuid.UUID {
+	ids := make([]uuid.UUID, 0, len(ended))
+	for _, e := range ended {
+		if id, err := uuid.Parse(e.UUID); err == nil {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// NamesUser reports whether an auth id is a user's, as the reference tells: a
+// version 4 uuid in its canonical spelling. Only such have a session limit and
+// are shown with their sessions.
+func NamesUser(authID string) bool {
+	id, err := uuid.Parse(authID)
+	return err == nil && id.Version() == 4 && id.Variant() == uuid.RFC4122 && id.String() == authID
 }

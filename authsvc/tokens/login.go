@@ -68,7 +68,7 @@ func (s *Service) issue(ctx context.Context, l login) (issued, error) {
 		BasePolicy:   basePolicy(set, l.backend),
 		PasswordHash: who.PasswordHash,
 	}
-	if who.Purpose != store.PurposeInternal && isVersion4(who.AuthID) {
+	if who.Purpose != store.PurposeInternal && store.NamesUser(who.AuthID) {
 		n.MaxSessions = set.MaxSessions
 	}
 	if l.refresh {
@@ -104,13 +104,6 @@ func basePolicy(set *Settings, backend string) string {
 	return set.DefaultUserPolicy
 }
 
-// isVersion4 reports whether an auth id is one the session limit counts: a
-// version 4 uuid in its canonical spelling.
-func isVersion4(authID string) bool {
-	id, ok := grant.ParseID(authID)
-	return ok && id.Version() == 4 && id.Variant() == uuid.RFC4122
-}
-
 // storeOffline stores the token with a refresh token and takes what that
 // replaced out of the cache.
 func (s *Service) storeOffline(ctx context.Context, n *store.NewToken, l login, out *issued) error {
@@ -125,7 +118,7 @@ func (s *Service) storeOffline(ctx context.Context, n *store.NewToken, l login, 
 		CreatedAt:  out.at,
 		Mobile:     l.mobile,
 	})
-	s.Grants.Revoke(uuids(o.Ended)...) // also beside an error, as in revoke
+	s.Grants.Revoke(store.TokenUUIDs(o.Ended)...) // also beside an error, as in revoke
 	if err != nil {
 		return err
 	}
@@ -135,16 +128,6 @@ func (s *Service) storeOffline(ctx context.Context, n *store.NewToken, l login, 
 	}
 	n.Token.ACL, out.refreshToken, out.revoked = o.ACL, o.RefreshToken, len(sessions)
 	return nil
-}
-
-func uuids(ended []store.EndedToken) []uuid.UUID {
-	ids := make([]uuid.UUID, 0, len(ended))
-	for _, e := range ended {
-		if id, err := uuid.Parse(e.UUID); err == nil {
-			ids = append(ids, id)
-		}
-	}
-	return ids
 }
 
 // identify tells who is logging in, and the persistent metadata of the refresh

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/google/uuid"
-
 	"github.com/wazo-edge/xivo-auth/authsvc/store"
 )
 
@@ -38,14 +36,7 @@ func (s *Service) Delete(ctx context.Context, userUUID string) (ended int, err e
 
 // revoke takes tokens that the store has deleted out of the cache.
 func (s *Service) revoke(ended []store.EndedToken) {
-	if s.Revoke == nil || len(ended) == 0 {
-		return
+	if s.Revoke != nil {
+		s.Revoke(store.TokenUUIDs(ended)...)
 	}
-	ids := make([]uuid.UUID, 0, len(ended))
-	for _, t := range ended {
-		if id, err := uuid.Parse(t.UUID); err == nil {
-			ids = append(ids, id)
-		}
-	}
-	s.Revoke(ids...)
 }
