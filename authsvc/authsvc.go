@@ -14,8 +14,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/wazo-edge/xivo-auth/authsvc/assertion"
 	"github.com/wazo-edge/xivo-auth/authsvc/backends"
 	"github.com/wazo-edge/xivo-auth/authsvc/cache"
+	"github.com/wazo-edge/xivo-auth/authsvc/grant"
 	"github.com/wazo-edge/xivo-auth/authsvc/guard"
 	"github.com/wazo-edge/xivo-auth/authsvc/httpapi"
 	"github.com/wazo-edge/xivo-auth/authsvc/password"
@@ -73,6 +75,11 @@ type Settings struct {
 	CleanupBatch    int
 	// CORS are the cross-origin rules of the API.
 	CORS httpapi.CORS
+	// Assertion is a signer with the keys, issuer and lifetime of the
+	// assertions that [Service.Assert] makes, by the service's clock. Default:
+	// one without keys. Where it has none, the service uses a key that it
+	// generated for as long as it lives.
+	Assertion *assertion.Signer
 }
 
 // Service is the whole service. Safe for concurrent use.
@@ -89,6 +96,8 @@ type Service struct {
 	backends atomic.Pointer[backends.Set]
 	foreign  atomic.Bool // the database has a schema that is not ours to touch
 	api      atomic.Pointer[http.Handler]
+	signer   atomic.Pointer[assertion.Signer]
+	keyless  *assertion.Signer // the default of Settings.Assertion
 
 	janitor struct {
 		sync.Mutex
@@ -127,6 +136,10 @@ func New(cfg Config, set Settings) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	keyless, err := assertion.New(assertion.Config{Now: cfg.Now})
+	if err != nil {
+		return nil, err
+	}
 	tree := tenants.NewSnapshot(cfg.Store, cfg.Now)
 	s := &Service{
 		Store:   cfg.Store,
@@ -134,7 +147,9 @@ func New(cfg Config, set Settings) (*Service, error) {
 		cfg:     cfg,
 		grants:  grants,
 		guard:   guard.Guard{Grants: grants, Tenants: tree},
+		keyless: keyless,
 	}
+	s.signer.Store(keyless)
 	s.Users = &users.Service{Store: cfg.Store, Checker: s.Checker, Revoke: grants.Revoke}
 	s.tokens = tokens.New(tokens.Config{
 		Store: cfg.Store, Grants: grants, ACLs: acls, Tenants: tree, Throttle: slow,
@@ -142,7 +157,7 @@ func New(cfg Config, set Settings) (*Service, error) {
 	}, tokens.Settings{})
 	routes := tokens.HTTP{Service: s.tokens, ClientAddr: cfg.ClientAddr}.Routes()
 	routes = append(routes, sessions.HTTP{Store: cfg.Store, Revoke: grants.Revoke}.Routes()...)
-	routes = append(routes, backends.Route(s.backends.Load), httpapi.Status(), httpapi.Document())
+	routes = append(routes, backends.Route(s.backends.Load), assertion.Route(s.signer.Load), httpapi.Status(), httpapi.Document())
 	s.mux = httpapi.NewMux(cfg.Log, cfg.Now, httpapi.Access{Grants: grants, Tenants: tree}, routes...)
 	s.Apply(set)
 	return s, nil
@@ -168,6 +183,10 @@ func (s *Service) Apply(set Settings) {
 			return backends.NewSet(&backends.WazoUser{Users: s.Store, Checker: s.Checker})
 		}
 	}
+	if set.Assertion == nil {
+		set.Assertion = s.keyless
+	}
+	s.signer.Store(s.signer.Load().Next(set.Assertion))
 	bs := set.Backends(s)
 	s.backends.Store(bs)
 	s.grants.SetLimits(set.Cache)
@@ -254,12 +273,30 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // Routes lists what the API serves.
 func (s *Service) Routes() []httpapi.Route { return s.mux.Routes() }
 
-// Decide judges a guarded request.
-func (s *Service) Decide(ctx context.Context, r guard.Request) guard.Decision {
+// Decide judges a guarded request by the policies of the services it may be
+// for.
+func (s *Service) Decide(ctx context.Context, ps guard.Policies, r guard.Request) guard.Decision {
 	if s.foreign.Load() {
-		return guard.Decision{Verdict: guard.Unavailable, Reason: guard.StoreDown, Err: store.ErrSchema}
+		return foreignSchema
 	}
-	return s.guard.Decide(ctx, r)
+	return s.guard.Decide(ctx, ps, r)
+}
+
+// Explain is [Service.Decide] with how the decision came about.
+func (s *Service) Explain(ctx context.Context, ps guard.Policies, r guard.Request) (guard.Decision, guard.Explanation) {
+	if s.foreign.Load() {
+		d := foreignSchema
+		return d, guard.Explanation{Verdict: d.Verdict.String(), Reason: d.Reason, Error: d.Err.Error()}
+	}
+	return s.guard.Explain(ctx, ps, r)
+}
+
+var foreignSchema = guard.Decision{Verdict: guard.Unavailable, Reason: guard.StoreDown, Err: store.ErrSchema}
+
+// Assert signs who a request is from that [Service.Decide] let pass with g, for
+// the service called audience; see [assertion.Signer.Sign].
+func (s *Service) Assert(g *grant.Grant, audience, tenant string) (string, error) {
+	return s.signer.Load().Sign(g, audience, tenant)
 }
 
 // Now is the service's clock.

@@ -58,7 +58,7 @@ func TestForeignSchema(t *testing.T) {
 		if w.Code != step.status {
 			t.Errorf("after %v: %d, want %d", step.err, w.Code, step.status)
 		}
-		d := svc.Decide(t.Context(), guard.Request{Tokens: []string{unknown[len("/0.1/token/"):]}})
+		d := svc.Decide(t.Context(), scopePolicy(""), guard.Request{Method: "GET", Target: "/", Tokens: []string{unknown[len("/0.1/token/"):]}})
 		if closed := d.Verdict == guard.Unavailable; closed != (step.status == http.StatusServiceUnavailable) {
 			t.Errorf("after %v: the guard says %s", step.err, d.Verdict)
 		}

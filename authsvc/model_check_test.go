@@ -80,7 +80,7 @@ func (w *world) probeGuard(t *modelToken, good bool) error {
 		if !good {
 			q.want = guard.UnknownToken
 		}
-		d := w.svc.Decide(w.ctx, guard.Request{Tokens: []string{t.uuid}, Tenants: q.tenants, Required: q.required})
+		d := w.svc.Decide(w.ctx, scopePolicy(q.required), guard.Request{Method: "GET", Target: "/", Tokens: []string{t.uuid}, Tenants: q.tenants})
 		if d.Reason != q.want || (d.Verdict == guard.Allow) != (q.want == guard.Granted) || d.Err != nil {
 			return fmt.Errorf("guard, %q in %q: %s, %s, %v; want %s", q.required, q.tenants, d.Verdict, d.Reason, d.Err, q.want)
 		}
@@ -176,7 +176,7 @@ func (w *world) probeUse(t *modelToken, good bool) error {
 
 // refuses checks that id is no token.
 func (w *world) refuses(id string) error {
-	d := w.svc.Decide(w.ctx, guard.Request{Tokens: []string{id}})
+	d := w.svc.Decide(w.ctx, scopePolicy(""), guard.Request{Method: "GET", Target: "/", Tokens: []string{id}})
 	head := w.request("HEAD", "/0.1/token/"+id, "").Code
 	if d.Reason != guard.UnknownToken || head != 404 {
 		return fmt.Errorf("%s, which never was a token: %s, HEAD %d", id, d.Reason, head)
@@ -374,3 +374,6 @@ func ended(what string, got int, err error, want int) error {
 	}
 	return nil
 }
+
+// scopePolicy is that of a guard with one scope.
+func scopePolicy(scope string) guard.Policies { return guard.NewPolicies(&guard.Policy{Scope: scope}) }

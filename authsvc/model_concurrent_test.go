@@ -177,7 +177,7 @@ func (m *member) act() error {
 // uses are ways to use a token; each tells whether it was accepted.
 var uses = []func(c *crowd, t *crowdToken) (bool, error){
 	func(c *crowd, t *crowdToken) (bool, error) {
-		d := c.svc.Decide(c.ctx, guard.Request{Tokens: []string{t.uuid}, Required: modelAccess, Tenants: []string{t.tenant}})
+		d := c.svc.Decide(c.ctx, scopePolicy(modelAccess), guard.Request{Method: "GET", Target: "/", Tokens: []string{t.uuid}, Tenants: []string{t.tenant}})
 		if d.Verdict != guard.Allow && d.Reason != guard.UnknownToken {
 			return false, fmt.Errorf("guard: %s, %s, %w", d.Verdict, d.Reason, d.Err)
 		}

@@ -13,8 +13,10 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/wazo-edge/xivo-auth/authsvc"
+	"github.com/wazo-edge/xivo-auth/authsvc/assertion"
 	"github.com/wazo-edge/xivo-auth/authsvc/backends"
 	"github.com/wazo-edge/xivo-auth/authsvc/cache"
+	"github.com/wazo-edge/xivo-auth/authsvc/guard"
 	"github.com/wazo-edge/xivo-auth/authsvc/httpapi"
 )
 
@@ -89,12 +91,21 @@ type App struct {
 	// CORS are the cross-origin rules of the API.
 	CORS CORSConfig `json:"cors,omitzero"`
 
+	// Services are the services behind guards, by name.
+	Services map[string]*Service `json:"services,omitempty"`
+
+	// Assertion says how the statements are signed that guards with
+	// assertion send to their upstreams.
+	Assertion AssertionConfig `json:"assertion,omitzero"`
+
 	ctx    caddy.Context
 	log    *zap.Logger
 	key    string
 	shared *shared // set by Provision last of all; what Cleanup trusts
 	soft   soft
 	claim  *generation
+
+	policies map[string]*guard.Policy // of the services
 }
 
 // CacheConfig sizes the cache of tokens.
@@ -109,6 +120,20 @@ type CacheConfig struct {
 	// MaxAge is how long a token is accepted from memory before the store
 	// is asked again. Default 5m.
 	MaxAge caddy.Duration `json:"max_age,omitempty"`
+}
+
+// AssertionConfig says how statements about requests are signed.
+type AssertionConfig struct {
+	// Keys are files with Ed25519 private keys (PEM, PKCS #8), such as
+	// openssl genpkey -algorithm ed25519 makes. The first one signs; all are
+	// published, so that upstreams know a key before it is used, and after.
+	// All nodes need the same. Default: a key made when the process starts,
+	// which no other node knows.
+	Keys []string `json:"keys,omitempty"`
+	// Issuer is the claim iss. Default xivo-auth.
+	Issuer string `json:"issuer,omitempty"`
+	// Lifetime is how long a statement is good, 1m at most. Default 30s.
+	Lifetime caddy.Duration `json:"lifetime,omitempty"`
 }
 
 // BootstrapConfig names the first administrator.
@@ -157,6 +182,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return err
 	}
 	if err := a.loadSoft(ctx); err != nil {
+		return err
+	}
+	if err := a.loadServices(ctx.Slogger()); err != nil {
 		return err
 	}
 	h := hard{store: opener, cache: cache.Config{Grants: a.Cache.Grants, Negative: a.Cache.Negative}}
@@ -234,6 +262,11 @@ func (a *App) loadSoft(ctx caddy.Context) error {
 			return backends.NewSet(list...)
 		}
 	}
+	signer, err := a.Assertion.signer()
+	if err != nil {
+		return err
+	}
+	set.Assertion = signer
 	a.soft = soft{settings: set, log: ctx.Slogger().Handler()}
 	if b := a.Bootstrap; b != nil {
 		if b.User == "" {
@@ -246,6 +279,26 @@ func (a *App) loadSoft(ctx caddy.Context) error {
 		a.soft.bootstrap = &authsvc.Bootstrap{User: b.User, Password: pass}
 	}
 	return nil
+}
+
+// signer makes what signs assertions, nil for the service's own default.
+func (c *AssertionConfig) signer() (*assertion.Signer, error) {
+	if len(c.Keys) == 0 && c.Issuer == "" && c.Lifetime == 0 {
+		return nil, nil
+	}
+	cfg := assertion.Config{Issuer: c.Issuer, Lifetime: time.Duration(c.Lifetime), Now: clock}
+	for _, file := range c.Keys {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("reading a key of assertions: %w", err)
+		}
+		cfg.Keys = append(cfg.Keys, raw)
+	}
+	s, err := assertion.New(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("preparing assertions: %w", err)
+	}
+	return s, nil
 }
 
 // expand replaces the placeholders of value, or of otherwise when that is

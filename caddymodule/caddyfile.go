@@ -15,10 +15,12 @@ func init() {
 	httpcaddyfile.RegisterGlobalOption("xivo_auth", parseApp)
 	httpcaddyfile.RegisterHandlerDirective("xivo_auth_api", parseAPI)
 	httpcaddyfile.RegisterHandlerDirective("xivo_auth_guard", parseGuard)
+	httpcaddyfile.RegisterHandlerDirective("xivo_auth_verify", parseVerify)
 	// Where Caddy's own gates stand: after rewrites and before anything that
 	// answers.
 	httpcaddyfile.RegisterDirectiveOrder("xivo_auth_guard", httpcaddyfile.Before, "basic_auth")
 	httpcaddyfile.RegisterDirectiveOrder("xivo_auth_api", httpcaddyfile.Before, "respond")
+	httpcaddyfile.RegisterDirectiveOrder("xivo_auth_verify", httpcaddyfile.Before, "respond")
 }
 
 // parseApp parses the global option:
@@ -46,6 +48,18 @@ func init() {
 //		cors {
 //			allow_headers <name...>
 //		}
+//		service <name> {
+//			openapi   <file>
+//			overlay   <file>
+//			prefix    <path>
+//			unmatched deny|token|public
+//			route <method> <path> <acl>|token|public|deny [query_token]
+//		}
+//		assertion {
+//			key      <file...>
+//			issuer   <name>
+//			lifetime <duration>
+//		}
 //	}
 func parseApp(d *caddyfile.Dispenser, prev any) (any, error) {
 	if prev != nil {
@@ -69,7 +83,7 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	seen := once{}
 	for d.NextBlock(0) {
 		option := d.Val()
-		if option != "backend" && option != "backend_policy" {
+		if option != "backend" && option != "backend_policy" && option != "service" {
 			if err := seen.mark(d, option); err != nil {
 				return err
 			}
@@ -145,9 +159,13 @@ func (a *App) option(d *caddyfile.Dispenser, option string, seen once) (err erro
 		}
 	case "cors":
 		err = a.CORS.unmarshal(d)
+	case "service":
+		err = a.unmarshalService(d)
+	case "assertion":
+		err = a.Assertion.unmarshal(d)
 	default:
 		err = d.Errf("unknown option %q of xivo_auth: it is one of store, backend, cache, stale_if_error, token_lifetime, "+
-			"default_user_policy, backend_policy, max_user_sessions, user_admin_status, cleanup_interval, cleanup_batch, bootstrap, xivo_uuid, startup_check, cors", option)
+			"default_user_policy, backend_policy, max_user_sessions, user_admin_status, cleanup_interval, cleanup_batch, bootstrap, xivo_uuid, startup_check, cors, service, assertion", option)
 	}
 	return err
 }
@@ -282,36 +300,6 @@ func parseAPI(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 		return nil, h.Err("xivo_auth_api takes no options")
 	}
 	return new(API), nil
-}
-
-// parseGuard parses the directive:
-//
-//	xivo_auth_guard [<matcher>] {
-//		scope <access>
-//	}
-//
-// Without a scope every valid token passes.
-func parseGuard(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
-	g := new(Guard)
-	h.Next() // the directive's name
-	if h.NextArg() {
-		return nil, h.Errf("unexpected %q: xivo_auth_guard takes a block", h.Val())
-	}
-	seen := once{}
-	for h.NextBlock(0) {
-		if err := seen.mark(h.Dispenser, h.Val()); err != nil {
-			return nil, err
-		}
-		switch h.Val() {
-		case "scope":
-			if !h.AllArgs(&g.Scope) || g.Scope == "" {
-				return nil, h.Err("scope takes one access, such as confd.users.read")
-			}
-		default:
-			return nil, h.Errf("unknown option %q of xivo_auth_guard: it is scope", h.Val())
-		}
-	}
-	return g, nil
 }
 
 // once refuses options that are given twice, since the second would silently

@@ -1,36 +1,64 @@
 package caddymodule
 
 import (
-	"log/slog"
+	"fmt"
 	"net/http"
-	"sync/atomic"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/wazo-edge/xivo-auth/authsvc/guard"
-	"github.com/wazo-edge/xivo-auth/authsvc/httpapi"
 )
 
-// Guard lets a request pass to the next handler when its X-Auth-Token is good
-// for the required access and for the tenant it names in Wazo-Tenant. The
-// upstream learns who it is from X-Auth-User-Uuid, X-Auth-Tenant-Uuid,
+// Guard lets a request pass to the next handler when its token is good for
+// what the route needs and for the tenant it names in Wazo-Tenant. The upstream
+// learns who it is from X-Auth-User-Uuid, X-Auth-Tenant-Uuid,
 // X-Auth-Session-Uuid, X-Auth-Id and X-Auth-Purpose; whatever a client sends
-// under such names is removed first, on every path.
+// under such names is removed first, on every path. Behind it,
+// {http.auth.user.id}, {http.auth.user.tenant}, {http.auth.user.session} and
+// {http.auth.user.purpose} are set.
 //
 // Other requests are answered as the services of the stack answer them: 401
-// for a token that is no good and for a missing access, 400 for a repeated
-// header, 503 when the store is down and the token is not in memory.
+// for a token that is no good and for a missing access, 403 where nothing but
+// the route table is missing something, 400 for a request that two servers
+// could read in two ways, 503 when the store is down and the token is not in
+// memory.
+//
+// WebSockets and streaming responses end when their token is revoked or
+// expires.
 type Guard struct {
-	// Scope is the access a request needs, such as "confd.users.read".
-	// Empty: any valid token passes.
-	Scope string `json:"scope,omitempty"`
+	Gate
 
-	shared *shared
-	log    *slog.Logger
-	outage atomic.Int64 // Unix seconds of the last log line about one
+	// Path tells which path the routes are matched with: "client", what the
+	// client sent, below the service's prefix (the default); or "rewritten",
+	// what is left of it when the guard runs, for those who rewrite more than
+	// a prefix away. A service's prefix must then be one of the latter.
+	Path string `json:"path,omitempty"`
+
+	// StatusStyle is "stack" (the default), which answers a missing access
+	// with 401 as Wazo's services do and their clients expect, or "strict":
+	// 403.
+	StatusStyle string `json:"status_style,omitempty"`
+
+	// DropToken removes the token before the upstream sees it: the header,
+	// the cookie, and ?token= where the route reads one. Default false.
+	DropToken bool `json:"drop_token,omitempty"`
+
+	// Untied leaves WebSockets and streaming responses alone when their token
+	// is revoked or expires, for upstreams that see to it themselves.
+	// Default false.
+	Untied bool `json:"untied,omitempty"`
+
+	status status
 }
+
+// The words of path and status_style.
+const (
+	pathClient    = "client"
+	pathRewritten = "rewritten"
+	styleStack    = "stack"
+	styleStrict   = "strict"
+)
 
 // CaddyModule implements [caddy.Module].
 func (*Guard) CaddyModule() caddy.ModuleInfo {
@@ -38,74 +66,67 @@ func (*Guard) CaddyModule() caddy.ModuleInfo {
 }
 
 // Provision implements [caddy.Provisioner].
-func (g *Guard) Provision(ctx caddy.Context) (err error) {
-	g.log = ctx.Slogger()
-	g.shared, err = loadApp(ctx)
-	return err
+func (g *Guard) Provision(ctx caddy.Context) error {
+	switch g.StatusStyle {
+	case "", styleStack:
+		g.status = stackStatus
+	case styleStrict:
+		g.status = strictStatus
+	default:
+		return fmt.Errorf("status_style is %q: it is one of %s, %s", g.StatusStyle, styleStack, styleStrict)
+	}
+	if g.Path != "" && g.Path != pathClient && g.Path != pathRewritten {
+		return fmt.Errorf("path is %q: it is one of %s, %s", g.Path, pathClient, pathRewritten)
+	}
+	return g.provision(ctx, "guard")
 }
 
 // ServeHTTP implements [caddyhttp.MiddlewareHandler].
 func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	stripIdentity(r)
-	d, open := g.decide(r)
-	if !open {
-		httpapi.WriteUnavailable(w)
-		return nil
+	method, target := clientRequest(r)
+	if g.Path == pathRewritten {
+		target = r.RequestURI
 	}
-	if d.Verdict != guard.Allow {
-		g.refuse(w, r, d)
-		return nil
+	d := g.decide(r, g.request(r, method, target), r.Header)
+	if !d.Verdict.Passes() {
+		if !g.Shadow {
+			g.refuse(w, &d, g.status)
+			return nil
+		}
+		g.logShadow(&d, method)
+		return next.ServeHTTP(w, r)
 	}
-	setIdentity(r.Header, d)
+	if g.DropToken {
+		dropToken(r, &d, g.Cookie)
+	}
+	if d.Verdict == guard.Anonymous {
+		return next.ServeHTTP(w, r)
+	}
+	g.introduce(r, &d)
 	return next.ServeHTTP(w, r)
 }
 
-// decide asks the service, and only so long stays inside it: a response may
-// stream for days. open is false when the service is closed.
-func (g *Guard) decide(r *http.Request) (d guard.Decision, open bool) {
-	if !g.shared.enter() {
-		return d, false
-	}
-	defer g.shared.leave()
-	return g.shared.Decide(r.Context(), guard.Request{
-		Tokens:   r.Header[headerToken],
-		Tenants:  r.Header[headerActing],
-		Required: g.Scope,
-	}), true
+// introduce tells the upstream, the placeholders and the access log who the
+// request is from.
+func (g *Guard) introduce(r *http.Request, d *guard.Decision) {
+	id := identityOf(d)
+	id.setHeaders(r.Header)
+	id.setPlaceholders(r)
+	id.setLogFields(r)
 }
 
-// refuse answers in the words of the stack's services (services.md §1).
-func (g *Guard) refuse(w http.ResponseWriter, r *http.Request, d guard.Decision) {
-	var err *httpapi.Error
-	switch d.Verdict {
-	case guard.Forbidden:
-		err = httpapi.Forbidden(http.StatusUnauthorized, shownToken(r), g.Scope, d.Tenant)
-	case guard.Malformed:
-		err = httpapi.Message(http.StatusBadRequest, "The request repeats a header that may be sent once only: "+string(d.Reason))
-	case guard.Unavailable:
-		if r.Context().Err() == nil { // else it is the client who is gone
-			g.logOutage(d.Err)
-		}
-		err = httpapi.AuthUnreachable()
-	default:
-		err = httpapi.Unauthorized(http.StatusUnauthorized, shownToken(r), g.Scope)
+// dropToken keeps the token from the upstream.
+func dropToken(r *http.Request, d *guard.Decision, cookie string) {
+	delete(r.Header, headerToken)
+	if cookie != "" {
+		withoutCookie(r.Header, cookie)
 	}
-	err.Write(w, g.shared.Now()) // logged above, as often as it helps
-}
-
-// outageEvery bounds how often an outage is told: during one, every request
-// whose token is not in memory meets it.
-const outageEvery = 10 * time.Second
-
-func (g *Guard) logOutage(err error) {
-	now := time.Now().Unix()
-	if last := g.outage.Load(); now-last >= int64(outageEvery/time.Second) && g.outage.CompareAndSwap(last, now) {
-		g.log.Error("tokens that are not in memory cannot be checked: the store is unavailable", slog.Any("error", err))
+	if d.Route != nil && d.Route.QueryToken && r.URL.RawQuery != "" {
+		r.URL.RawQuery = guard.WithoutToken(r.URL.RawQuery)
+		r.RequestURI = r.URL.RequestURI()
 	}
 }
-
-// shownToken is what is told back of the token a request carries.
-func shownToken(r *http.Request) string { return httpapi.RedactToken(r.Header.Get(headerToken)) }
 
 var (
 	_ caddyhttp.MiddlewareHandler = (*Guard)(nil)

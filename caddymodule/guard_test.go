@@ -201,7 +201,7 @@ func TestGuard_Refuses(t *testing.T) {
 		return `{"message": "Unauthorized", "error_id": "unauthorized", "details": {"invalid_token": "XXXXXXXX` + token[28:] +
 			`", "reason": "missing_permission_or_invalid_tenant", "required_access": "confd.users.read", "tenant_uuid": ` + tenant + `}, "timestamp": T}` + "\n"
 	}
-	const repeated = `{"message": "The request repeats a header that may be sent once only: `
+	const repeated = `{"message": "The request repeats what may be sent once only: `
 	for _, c := range []struct {
 		name, path string
 		header     string
@@ -292,7 +292,7 @@ func TestRevoke_NextRequest(t *testing.T) {
 	n.start("", sites)
 	// Straight at the handlers, which a socket in between would only slow
 	// down; the first and the last time through Caddy all the same.
-	guard, api := &Guard{Scope: "demo.read", shared: n.service(), log: discard}, &API{shared: n.service()}
+	guard, api := guardOn(n.service(), "demo.read"), &API{shared: n.service()}
 	for i, token := range tokens {
 		revoked := make(chan struct{})
 		var hits sync.WaitGroup

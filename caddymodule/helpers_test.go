@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/wazo-edge/xivo-auth/authsvc/guard"
 	"github.com/wazo-edge/xivo-auth/authsvc/password"
 	"github.com/wazo-edge/xivo-auth/authsvc/store"
 	"github.com/wazo-edge/xivo-auth/authsvc/store/sqlite"
@@ -114,4 +115,13 @@ func startHTTP(t *testing.T, handle http.HandlerFunc) string {
 		srv.Close()
 	})
 	return strings.TrimPrefix(srv.URL, "http://")
+}
+
+// guardOn is a guard that no configuration made.
+func guardOn(sh *shared, scope string) *Guard {
+	policies := guard.NewPolicies(&guard.Policy{Scope: scope})
+	return &Guard{
+		Gate:   Gate{Scope: scope, shared: sh, log: discard, policies: policies, counters: newCounters("test", policies, false)},
+		status: stackStatus,
+	}
 }

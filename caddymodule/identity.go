@@ -4,6 +4,10 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
 	"github.com/wazo-edge/xivo-auth/authsvc/grant"
 	"github.com/wazo-edge/xivo-auth/authsvc/guard"
 )
@@ -11,14 +15,16 @@ import (
 // The headers that tell an upstream who a request is from. Every X-Auth-* other
 // than the token itself is ours.
 const (
-	headerUser     = "X-Auth-User-Uuid"
-	headerTenant   = "X-Auth-Tenant-Uuid"
-	headerSession  = "X-Auth-Session-Uuid"
-	headerID       = "X-Auth-Id"
-	headerPurpose  = "X-Auth-Purpose"
-	headerDegraded = "X-Auth-Degraded"
-	headerToken    = "X-Auth-Token"
-	headerActing   = "Wazo-Tenant" // the tenant a client asks to act in
+	headerUser      = "X-Auth-User-Uuid"
+	headerTenant    = "X-Auth-Tenant-Uuid"
+	headerSession   = "X-Auth-Session-Uuid"
+	headerID        = "X-Auth-Id"
+	headerPurpose   = "X-Auth-Purpose"
+	headerDegraded  = "X-Auth-Degraded"
+	headerAssertion = "X-Auth-Assertion"
+	headerReason    = "X-Auth-Reason" // to the client
+	headerToken     = "X-Auth-Token"
+	headerActing    = "Wazo-Tenant" // the tenant a client asks to act in
 )
 
 // stripIdentity removes every header a client could pass off as ours. Spelling
@@ -94,25 +100,97 @@ func withoutManaged(values []string) []string {
 	return kept
 }
 
-// setIdentity tells the upstream who the request is from.
-func setIdentity(h http.Header, d guard.Decision) {
-	authID, session, tenant := d.Grant.Identity()
+// identity is who an allowed request is from.
+type identity struct {
+	authID, session, tenant, purpose string
+	user, degraded                   bool
+}
+
+func identityOf(d *guard.Decision) identity {
+	id := identity{purpose: d.Grant.Purpose(), user: d.Grant.IsUser(), degraded: d.State == grant.Degraded}
+	id.authID, id.session, id.tenant = d.Grant.Identity()
 	if d.Tenant != "" {
-		tenant = d.Tenant
+		id.tenant = d.Tenant
 	}
-	values := [...]string{authID, session, tenant, d.Grant.Purpose()}
+	return id
+}
+
+// effectiveTenant is the one a request acts in.
+func effectiveTenant(d *guard.Decision) string {
+	if d.Tenant != "" {
+		return d.Tenant
+	}
+	return d.Grant.Tenant()
+}
+
+// setHeaders tells the upstream. What is not known has no header.
+func (id *identity) setHeaders(h http.Header) {
+	values := [...]string{id.authID, id.session, id.tenant, id.purpose}
 	h[headerID] = values[0:1:1]
 	h[headerSession] = values[1:2:2]
-	if tenant != "" {
+	if id.tenant != "" {
 		h[headerTenant] = values[2:3:3]
 	}
-	if values[3] != "" {
+	if id.purpose != "" {
 		h[headerPurpose] = values[3:4:4]
 	}
-	if d.Grant.IsUser() {
+	if id.user {
 		h[headerUser] = values[0:1:1]
 	}
-	if d.State == grant.Degraded {
+	if id.degraded {
 		h[headerDegraded] = []string{"1"}
 	}
+}
+
+// setPlaceholders answers {http.auth.user.*} when they are asked for: filling
+// them in for every request would cost more than the decision.
+func (id identity) setPlaceholders(r *http.Request) {
+	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	if !ok {
+		return
+	}
+	repl.Map(func(key string) (any, bool) {
+		name, ours := strings.CutPrefix(key, "http.auth.user.")
+		if !ours {
+			return nil, false
+		}
+		switch name {
+		case "id":
+			return id.authID, true
+		case "tenant":
+			return id.tenant, true
+		case "session":
+			return id.session, true
+		case "purpose":
+			return id.purpose, true
+		}
+		return nil, false
+	})
+}
+
+// setLogFields adds tenant and session to the access log, which takes user_id
+// from the placeholder.
+func (id *identity) setLogFields(r *http.Request) {
+	if extra, ok := r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
+		extra.Add(zap.String("tenant_uuid", id.tenant))
+		extra.Add(zap.String("session_uuid", id.session))
+	}
+}
+
+// withoutCookie takes one cookie out of the requests' Cookie headers.
+func withoutCookie(h http.Header, name string) {
+	var kept []string
+	for _, line := range h["Cookie"] {
+		for pair := range strings.SplitSeq(line, ";") {
+			pair = strings.TrimSpace(pair)
+			if key, _, _ := strings.Cut(pair, "="); pair != "" && strings.TrimSpace(key) != name {
+				kept = append(kept, pair)
+			}
+		}
+	}
+	if len(kept) == 0 {
+		delete(h, "Cookie")
+		return
+	}
+	h["Cookie"] = []string{strings.Join(kept, "; ")}
 }

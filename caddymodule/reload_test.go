@@ -256,7 +256,7 @@ func TestReload_ChangedDSN_DrainsInflight(t *testing.T) {
 		t.Error("a closed service lets a request in")
 	}
 	// What meets it all the same is told to come back.
-	for _, h := range []caddyhttp.MiddlewareHandler{&Guard{shared: a}, &API{shared: a}} {
+	for _, h := range []caddyhttp.MiddlewareHandler{guardOn(a, ""), &API{shared: a}} {
 		rec := httptest.NewRecorder()
 		if err := h.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/0.1/status", nil), nil); err != nil || rec.Code != http.StatusServiceUnavailable || rec.Header().Get("Retry-After") == "" {
 			t.Errorf("%T on a closed service: %d %v %v", h, rec.Code, rec.Header(), err)

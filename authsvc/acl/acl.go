@@ -96,14 +96,13 @@ func (a *ACL) Match(required string, self Self) bool {
 	if self.ambiguous() {
 		return a.matchLinear(required, self)
 	}
-	q := query{self: self}
-	q.over(required)
+	q := query{self: self}.over(required)
 	line, tolerated := strings.CutSuffix(required, "\n") // §2.4
 	if !tolerated {
 		return !a.negative.match(&q) && a.positive.match(&q)
 	}
 	negative, positive := a.negative.match(&q), a.positive.match(&q)
-	q.over(line)
+	q = q.over(line)
 	return !negative && !a.negative.match(&q) && (positive || a.positive.match(&q))
 }
 

@@ -51,12 +51,14 @@ type query struct {
 	bitmap positions
 }
 
-// over points the query at text.
-func (q *query) over(text string) {
+// over is the query pointed at text. It goes by value: through a pointer the
+// text would escape, and callers build it on their stack.
+func (q query) over(text string) query {
 	q.text, q.restFrom, q.hashes = text, 0, strings.IndexByte(text, '#') >= 0
 	if strings.IndexByte(text, '\n') >= 0 { // IndexByte is vectorised, LastIndexByte is not
 		q.restFrom = strings.LastIndexByte(text, '\n') + 1
 	}
+	return q
 }
 
 // match reports whether some access of the trie matches the text of q.

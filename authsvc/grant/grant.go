@@ -220,6 +220,12 @@ func (g *Grant) Allows(required string) bool {
 	})
 }
 
+// Decisive returns the access that decides about required; see
+// [acl.ACL.Decisive].
+func (g *Grant) Decisive(required string) string {
+	return g.acl.Decisive(required, acl.Self{AuthID: g.appendAuthID(nil), SessionID: g.appendSession(nil)})
+}
+
 func (g *Grant) appendAuthID(dst []byte) []byte {
 	if g.rare != nil {
 		return appendPacked(dst, g.user, g.rare.authID)

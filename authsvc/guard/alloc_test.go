@@ -17,12 +17,12 @@ func TestGuard_AllocBudget(t *testing.T) {
 	g, ids := resident(t, 300, 1)
 	for _, c := range hitCases {
 		t.Run(c.name, func(t *testing.T) {
-			r := guard.Request{Tokens: ids, Tenants: c.tenants, Required: required}
-			if d := g.Decide(t.Context(), r); d.Verdict != guard.Allow || d.State != grant.Hit {
+			r := guard.Request{Method: "GET", Target: target, Tokens: ids, Tenants: c.tenants}
+			if d := g.Decide(t.Context(), c.policies, r); d.Verdict != guard.Allow || d.State != grant.Hit {
 				t.Fatalf("%v, %v: this is not the hit path", d.Verdict, d.State)
 			}
 			ctx := t.Context()
-			if n := testing.AllocsPerRun(1000, func() { g.Decide(ctx, r) }); n != 0 {
+			if n := testing.AllocsPerRun(1000, func() { g.Decide(ctx, c.policies, r) }); n != 0 {
 				t.Errorf("%v allocations for a decision from memory, want none", n)
 			}
 		})

@@ -12,6 +12,7 @@ import (
 	"github.com/wazo-edge/xivo-auth/authsvc/cache"
 	"github.com/wazo-edge/xivo-auth/authsvc/grant"
 	"github.com/wazo-edge/xivo-auth/authsvc/guard"
+	"github.com/wazo-edge/xivo-auth/authsvc/routes"
 	"github.com/wazo-edge/xivo-auth/authsvc/store"
 	"github.com/wazo-edge/xivo-auth/authsvc/tenants"
 )
@@ -68,10 +69,38 @@ func resident(tb testing.TB, n, tokens int) (*guard.Guard, []string) {
 	return &guard.Guard{Grants: c, Tenants: tree}, ids
 }
 
+const target = "/api/confd/1.1/users/" + user + "/lines"
+
+var (
+	scopePolicy = guard.NewPolicies(&guard.Policy{Scope: required})
+	tablePolicy = guard.NewPolicies(&guard.Policy{Service: "confd", Prefix: routes.Prefix{"api", "confd"}, Table: tableOf(1000)})
+)
+
+// tableOf is a table of n routes, the one of target among them.
+func tableOf(n int) *routes.Table {
+	list := []routes.Route{{Method: "GET", Template: "/1.1/users/{user_uuid}/lines", Kind: routes.Access, ACL: "confd.users.{user_uuid}.lines.read"}}
+	for i := range n - 1 {
+		list = append(list, routes.Route{
+			Method: "GET", Template: fmt.Sprintf("/1.1/resource-%d/{id}/lines", i), Kind: routes.Access, ACL: fmt.Sprintf("confd.resource-%d.{id}.read", i),
+		})
+	}
+	t, problems := routes.New(list)
+	if len(problems) > 0 {
+		panic(problems[0].Err)
+	}
+	return t
+}
+
 var hitCases = []struct {
-	name    string
-	tenants []string
-}{{"no tenant", nil}, {"own tenant", []string{own}}, {"sub tenant", []string{sub}}}
+	name     string
+	policies guard.Policies
+	tenants  []string
+}{
+	{"no tenant", scopePolicy, nil},
+	{"own tenant", scopePolicy, []string{own}},
+	{"sub tenant", scopePolicy, []string{sub}},
+	{"route table", tablePolicy, []string{own}},
+}
 
 // BenchmarkGuardHit is the decision on a resident grant.
 func BenchmarkGuardHit(b *testing.B) {
@@ -87,7 +116,7 @@ func BenchmarkGuardHit(b *testing.B) {
 				for b.Loop() {
 					token[0] = ids[i&4095]
 					i++
-					if d := g.Decide(b.Context(), guard.Request{Tokens: token, Tenants: c.tenants, Required: required}); d.Verdict != guard.Allow {
+					if d := g.Decide(b.Context(), c.policies, guard.Request{Method: "GET", Target: target, Tokens: token, Tenants: c.tenants}); d.Verdict != guard.Allow {
 						b.Fatal(d)
 					}
 				}
@@ -100,7 +129,7 @@ func BenchmarkGuardHit(b *testing.B) {
 					for pb.Next() {
 						token[0] = ids[i&4095]
 						i++
-						if d := g.Decide(b.Context(), guard.Request{Tokens: token, Tenants: c.tenants, Required: required}); d.Verdict != guard.Allow {
+						if d := g.Decide(b.Context(), c.policies, guard.Request{Method: "GET", Target: target, Tokens: token, Tenants: c.tenants}); d.Verdict != guard.Allow {
 							b.Error(d)
 							return
 						}
@@ -111,13 +140,29 @@ func BenchmarkGuardHit(b *testing.B) {
 	}
 }
 
+// BenchmarkGuardHit_Routes: the cost of a decision does not grow with the table.
+func BenchmarkGuardHit_Routes(b *testing.B) {
+	g, ids := resident(b, 30, 1)
+	for _, n := range []int{10, 1000, 10_000} {
+		policies := guard.NewPolicies(&guard.Policy{Prefix: routes.Prefix{"api", "confd"}, Table: tableOf(n)})
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if d := g.Decide(b.Context(), policies, guard.Request{Method: "GET", Target: target, Tokens: ids}); d.Verdict != guard.Allow {
+					b.Fatal(d)
+				}
+			}
+		})
+	}
+}
+
 // BenchmarkGuardHit_OneToken has all cores decide on one and the same token.
 func BenchmarkGuardHit_OneToken(b *testing.B) {
 	g, ids := resident(b, 30, 1)
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			if d := g.Decide(b.Context(), guard.Request{Tokens: ids, Required: required}); d.Verdict != guard.Allow {
+			if d := g.Decide(b.Context(), scopePolicy, guard.Request{Method: "GET", Target: target, Tokens: ids}); d.Verdict != guard.Allow {
 				b.Error(d)
 				return
 			}

@@ -67,53 +67,61 @@ func (f *fakeTenants) Contains(_ context.Context, ancestor, tenant string) (bool
 	return f.err == nil && (ancestor == tenant || ancestor == own && tenant == sub), f.err
 }
 
+// scoped is a request to a guard with one scope.
+type scoped struct {
+	Tokens, Tenants []string
+	Required        string
+}
+
 func TestGuard_Decide(t *testing.T) {
 	t.Parallel()
 	one := func(s string) []string { return []string{s} }
 	for _, c := range []struct {
 		name                  string
-		request               guard.Request
+		request               scoped
 		grantsErr, tenantsErr error
 		verdict               guard.Verdict
 		reason                guard.Reason
 		tenant                string // of the decision
 		lookups, tenantsAsked int
 	}{
-		{"nothing", guard.Request{}, nil, nil, guard.Unauthenticated, guard.NoToken, "", 0, 0},
-		{"empty token", guard.Request{Tokens: one("")}, nil, nil, guard.Unauthenticated, guard.NoToken, "", 0, 0},
-		{"two tokens", guard.Request{Tokens: []string{good, unknown}}, nil, nil, guard.Malformed, guard.DuplicateToken, "", 0, 0},
-		{"the same token twice", guard.Request{Tokens: []string{good, good}}, nil, nil, guard.Malformed, guard.DuplicateToken, "", 0, 0},
-		{"a token and an empty one", guard.Request{Tokens: []string{good, ""}}, nil, nil, guard.Malformed, guard.DuplicateToken, "", 0, 0},
-		{"two empty tokens", guard.Request{Tokens: []string{"", ""}}, nil, nil, guard.Malformed, guard.DuplicateToken, "", 0, 0},
-		{"two tenants", guard.Request{Tokens: one(good), Tenants: []string{own, own}}, nil, nil, guard.Malformed, guard.DuplicateTenant, "", 0, 0},
-		{"two tenants and no token", guard.Request{Tenants: []string{own, sub}}, nil, nil, guard.Malformed, guard.DuplicateTenant, "", 0, 0},
-		{"unknown token", guard.Request{Tokens: one(unknown)}, nil, nil, guard.Unauthenticated, guard.UnknownToken, "", 1, 0},
-		{"no token at all", guard.Request{Tokens: one("x\x00")}, nil, nil, guard.Unauthenticated, guard.UnknownToken, "", 1, 0},
-		{"store down", guard.Request{Tokens: one(good)}, errDown, nil, guard.Unavailable, guard.StoreDown, "", 1, 0},
-		{"store says unknown, wrapped", guard.Request{Tokens: one(good)}, fmt.Errorf("reading: %w", grant.ErrUnknown), nil, guard.Unauthenticated, guard.UnknownToken, "", 1, 0},
-		{"a token is enough", guard.Request{Tokens: one(good)}, nil, nil, guard.Allow, guard.Granted, "", 1, 0},
-		{"has the access", guard.Request{Tokens: one(good), Required: "confd.users.read"}, nil, nil, guard.Allow, guard.Granted, "", 1, 0},
-		{"has the access for himself", guard.Request{Tokens: one(good), Required: "auth.users." + user + ".edit"}, nil, nil, guard.Allow, guard.Granted, "", 1, 0},
-		{"lacks the access", guard.Request{Tokens: one(good), Required: "confd.users.update"}, nil, nil, guard.Forbidden, guard.MissingAccess, "", 1, 0},
-		{"lacks the access for another", guard.Request{Tokens: one(good), Required: "auth.users." + own + ".edit"}, nil, nil, guard.Forbidden, guard.MissingAccess, "", 1, 0},
-		{"negative access", guard.Request{Tokens: one(good), Required: "confd.secret"}, nil, nil, guard.Forbidden, guard.MissingAccess, "", 1, 0},
-		{"own tenant, tenants down", guard.Request{Tokens: one(good), Tenants: one(own)}, nil, errDown, guard.Allow, guard.Granted, own, 1, 0},
-		{"empty tenant", guard.Request{Tokens: one(good), Tenants: one("")}, nil, nil, guard.Allow, guard.Granted, "", 1, 0},
-		{"tenant below", guard.Request{Tokens: one(good), Tenants: one(sub)}, nil, nil, guard.Allow, guard.Granted, sub, 1, 1},
-		{"unrelated tenant", guard.Request{Tokens: one(good), Tenants: one(unrelated)}, nil, nil, guard.Forbidden, guard.WrongTenant, unrelated, 1, 1},
-		{"own tenant in upper case", guard.Request{Tokens: one(good), Tenants: one(strings.ToUpper(own))}, nil, nil, guard.Forbidden, guard.WrongTenant, strings.ToUpper(own), 1, 1},
-		{"tenants down", guard.Request{Tokens: one(good), Tenants: one(sub)}, nil, errDown, guard.Unavailable, guard.StoreDown, sub, 1, 1},
-		{"access before tenant", guard.Request{Tokens: one(good), Tenants: one(unrelated), Required: "x"}, nil, errDown, guard.Forbidden, guard.MissingAccess, unrelated, 1, 0},
-		{"internal token, any tenant", guard.Request{Tokens: one(internal), Tenants: one(unrelated)}, nil, errDown, guard.Allow, guard.Granted, unrelated, 1, 0},
-		{"internal token lacks the access", guard.Request{Tokens: one(internal), Tenants: one(own), Required: "x"}, nil, nil, guard.Forbidden, guard.MissingAccess, own, 1, 0},
-		{"user deleted, no tenant", guard.Request{Tokens: one(orphan)}, nil, nil, guard.Allow, guard.Granted, "", 1, 0},
-		{"user deleted, a tenant", guard.Request{Tokens: one(orphan), Tenants: one(own)}, nil, nil, guard.Unauthenticated, guard.NoUser, own, 1, 0},
-		{"user deleted, the nil tenant", guard.Request{Tokens: one(orphan), Tenants: one(uuid.Nil.String())}, nil, nil, guard.Unauthenticated, guard.NoUser, uuid.Nil.String(), 1, 0},
+		{"nothing", scoped{}, nil, nil, guard.Unauthenticated, guard.NoToken, "", 0, 0},
+		{"empty token", scoped{Tokens: one("")}, nil, nil, guard.Unauthenticated, guard.NoToken, "", 0, 0},
+		{"two tokens", scoped{Tokens: []string{good, unknown}}, nil, nil, guard.Malformed, guard.DuplicateToken, "", 0, 0},
+		{"the same token twice", scoped{Tokens: []string{good, good}}, nil, nil, guard.Malformed, guard.DuplicateToken, "", 0, 0},
+		{"a token and an empty one", scoped{Tokens: []string{good, ""}}, nil, nil, guard.Malformed, guard.DuplicateToken, "", 0, 0},
+		{"two empty tokens", scoped{Tokens: []string{"", ""}}, nil, nil, guard.Malformed, guard.DuplicateToken, "", 0, 0},
+		{"two tenants", scoped{Tokens: one(good), Tenants: []string{own, own}}, nil, nil, guard.Malformed, guard.DuplicateTenant, "", 0, 0},
+		{"two tenants and no token", scoped{Tenants: []string{own, sub}}, nil, nil, guard.Malformed, guard.DuplicateTenant, "", 0, 0},
+		{"unknown token", scoped{Tokens: one(unknown)}, nil, nil, guard.Unauthenticated, guard.UnknownToken, "", 1, 0},
+		{"no token at all", scoped{Tokens: one("x\x00")}, nil, nil, guard.Unauthenticated, guard.UnknownToken, "", 1, 0},
+		{"store down", scoped{Tokens: one(good)}, errDown, nil, guard.Unavailable, guard.StoreDown, "", 1, 0},
+		{"store says unknown, wrapped", scoped{Tokens: one(good)}, fmt.Errorf("reading: %w", grant.ErrUnknown), nil, guard.Unauthenticated, guard.UnknownToken, "", 1, 0},
+		{"a token is enough", scoped{Tokens: one(good)}, nil, nil, guard.Allow, guard.Granted, "", 1, 0},
+		{"has the access", scoped{Tokens: one(good), Required: "confd.users.read"}, nil, nil, guard.Allow, guard.Granted, "", 1, 0},
+		{"has the access for himself", scoped{Tokens: one(good), Required: "auth.users." + user + ".edit"}, nil, nil, guard.Allow, guard.Granted, "", 1, 0},
+		{"lacks the access", scoped{Tokens: one(good), Required: "confd.users.update"}, nil, nil, guard.Forbidden, guard.MissingAccess, "", 1, 0},
+		{"lacks the access for another", scoped{Tokens: one(good), Required: "auth.users." + own + ".edit"}, nil, nil, guard.Forbidden, guard.MissingAccess, "", 1, 0},
+		{"negative access", scoped{Tokens: one(good), Required: "confd.secret"}, nil, nil, guard.Forbidden, guard.MissingAccess, "", 1, 0},
+		{"own tenant, tenants down", scoped{Tokens: one(good), Tenants: one(own)}, nil, errDown, guard.Allow, guard.Granted, own, 1, 0},
+		{"empty tenant", scoped{Tokens: one(good), Tenants: one("")}, nil, nil, guard.Allow, guard.Granted, "", 1, 0},
+		{"tenant below", scoped{Tokens: one(good), Tenants: one(sub)}, nil, nil, guard.Allow, guard.Granted, sub, 1, 1},
+		{"unrelated tenant", scoped{Tokens: one(good), Tenants: one(unrelated)}, nil, nil, guard.Forbidden, guard.WrongTenant, unrelated, 1, 1},
+		{"own tenant in upper case", scoped{Tokens: one(good), Tenants: one(strings.ToUpper(own))}, nil, nil, guard.Forbidden, guard.WrongTenant, strings.ToUpper(own), 1, 1},
+		{"tenants down", scoped{Tokens: one(good), Tenants: one(sub)}, nil, errDown, guard.Unavailable, guard.StoreDown, sub, 1, 1},
+		{"access before tenant", scoped{Tokens: one(good), Tenants: one(unrelated), Required: "x"}, nil, errDown, guard.Forbidden, guard.MissingAccess, unrelated, 1, 0},
+		{"internal token, any tenant", scoped{Tokens: one(internal), Tenants: one(unrelated)}, nil, errDown, guard.Allow, guard.Granted, unrelated, 1, 0},
+		{"internal token lacks the access", scoped{Tokens: one(internal), Tenants: one(own), Required: "x"}, nil, nil, guard.Forbidden, guard.MissingAccess, own, 1, 0},
+		{"user deleted, no tenant", scoped{Tokens: one(orphan)}, nil, nil, guard.Allow, guard.Granted, "", 1, 0},
+		{"user deleted, a tenant", scoped{Tokens: one(orphan), Tenants: one(own)}, nil, nil, guard.Unauthenticated, guard.NoUser, own, 1, 0},
+		{"user deleted, the nil tenant", scoped{Tokens: one(orphan), Tenants: one(uuid.Nil.String())}, nil, nil, guard.Unauthenticated, guard.NoUser, uuid.Nil.String(), 1, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			grants, tenants := &fakeGrants{err: c.grantsErr}, &fakeTenants{err: c.tenantsErr}
-			d := (&guard.Guard{Grants: grants, Tenants: tenants}).Decide(t.Context(), c.request)
+			d := (&guard.Guard{Grants: grants, Tenants: tenants}).Decide(t.Context(),
+				guard.NewPolicies(&guard.Policy{Scope: c.request.Required}),
+				guard.Request{Method: "GET", Target: "/x", Tokens: c.request.Tokens, Tenants: c.request.Tenants})
 			if d.Verdict != c.verdict || d.Reason != c.reason || d.Tenant != c.tenant {
 				t.Errorf("%v because %s in %q, want %v because %s in %q", d.Verdict, d.Reason, d.Tenant, c.verdict, c.reason, c.tenant)
 			}
@@ -142,7 +150,7 @@ func TestVerdict_ZeroDoesNotAllow(t *testing.T) {
 		t.Errorf("the zero decision is %v", d.Verdict)
 	}
 	seen := map[string]bool{}
-	for v := range guard.Allow + 1 {
+	for v := range guard.Anonymous + 1 {
 		if seen[v.String()] || v.String() == "" {
 			t.Errorf("verdict %d is labelled %q", v, v)
 		}

@@ -1,0 +1,169 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/wazo-edge/xivo-auth/authsvc/guard"
+	"github.com/wazo-edge/xivo-auth/authsvc/routes"
+)
+
+// Service is one of the services behind guards: what its operations require.
+// Where several sources speak of one operation, routes win over the overlay,
+// and the overlay wins over the OpenAPI document.
+type Service struct {
+	// OpenAPI is the file of its specification, Swagger 2.0 or OpenAPI 3,
+	// whose descriptions state the required ACL. Relative to the working
+	// directory. An operation whose ACL cannot be read is denied, with a
+	// warning.
+	OpenAPI string `json:"openapi,omitempty"`
+
+	// Overlay is a CSV or YAML file of corrections to it: service, method,
+	// path, acl. See xivo-auth routes lint.
+	Overlay string `json:"overlay,omitempty"`
+
+	// Prefix is the path below which clients reach the service, such as
+	// /api/confd. What is not below it belongs to another service. Default:
+	// none, the service's own paths.
+	Prefix string `json:"prefix,omitempty"`
+
+	// Unmatched tells what requests need whose path is in no route: "deny"
+	// (the default), "token" or "public". A path that a route has for other
+	// methods only, or with another slash at its end, is always denied.
+	Unmatched string `json:"unmatched,omitempty"`
+
+	// Routes are operations given here.
+	Routes []ServiceRoute `json:"routes,omitempty"`
+}
+
+// ServiceRoute is one operation.
+type ServiceRoute struct {
+	// Method is in upper case; "*" is every method without a route of its
+	// own. HEAD is answered by GET's.
+	Method string `json:"method"`
+	// Path is a template without the prefix: /1.1/users/{user_uuid}.
+	Path string `json:"path"`
+	// Needs is the required ACL, with the template's parameters in braces:
+	// confd.users.{user_uuid}.read. Or one of the words token (any valid
+	// token), public (nothing) and deny.
+	Needs string `json:"needs"`
+	// QueryToken says that the route reads the token from ?token=, too, and
+	// prefers it there, as links that browsers follow need it.
+	QueryToken bool `json:"query_token,omitempty"`
+}
+
+// policy reads the service's files and makes its route table. What cannot be
+// used is an error where it was written for us, and a warning where it comes
+// from the specification, which is somebody else's.
+func (s *Service) policy(name string, log *slog.Logger) (*guard.Policy, error) {
+	p := &guard.Policy{Service: name}
+	var err error
+	if p.Unmatched, err = unmatchedKind(s.Unmatched); err != nil {
+		return nil, err
+	}
+	var rule routes.Rule
+	if p.Prefix, rule = routes.ParsePrefix(s.Prefix); rule != "" {
+		return nil, fmt.Errorf("prefix is %q, which no request has: %s", s.Prefix, rule)
+	}
+	list, err := s.read(name, p.Prefix)
+	if err != nil {
+		return nil, err
+	}
+	if len(list) == 0 {
+		return nil, errors.New("the service has no routes: give it openapi, overlay or route")
+	}
+	var problems []routes.Problem
+	p.Table, problems = routes.New(list)
+	own := map[string]bool{}
+	for _, r := range s.Routes {
+		own[r.Method+" "+r.Path] = true
+	}
+	for _, problem := range problems {
+		what := problem.Route.String()
+		if own[what] || problem.Lost && p.Unmatched != routes.Deny {
+			return nil, fmt.Errorf("%s: %w", what, problem.Err)
+		}
+		log.Warn("a route is denied: its specification cannot be used; correct it in the overlay",
+			slog.String("service", name), slog.String("route", what), slog.Any("error", problem.Err))
+	}
+	denied := 0
+	for _, r := range p.Table.Routes() {
+		if r.Kind == routes.Deny {
+			denied++
+		}
+	}
+	log.Info("routes read", slog.String("service", name), slog.Int("routes", len(p.Table.Routes())),
+		slog.Int("denied", denied), slog.String("unmatched", p.Unmatched.String()))
+	return p, nil
+}
+
+// read puts the sources together. TEMPORARY: routes only until openapi is there.
+func (s *Service) read(_ string, _ routes.Prefix) (list []routes.Route, err error) {
+	for _, r := range s.Routes {
+		out := routes.Route{Method: r.Method, Template: r.Path, QueryToken: r.QueryToken}
+		var word bool
+		if out.Kind, word = routes.ParseKind(r.Needs); !word {
+			out.Kind, out.ACL = routes.Access, r.Needs
+		}
+		list = append(list, out)
+	}
+	return list, nil
+}
+
+// loadServices makes the policies of all services.
+func (a *App) loadServices(log *slog.Logger) error {
+	a.policies = map[string]*guard.Policy{}
+	seen := map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(a.Services)) {
+		if name == "" || strings.ContainsAny(name, " /{}\"") {
+			return fmt.Errorf("%q is no name of a service", name)
+		}
+		p, err := a.Services[name].policy(name, log)
+		if err != nil {
+			return fmt.Errorf("service %s: %w", name, err)
+		}
+		if other, twice := seen[p.Prefix.String()]; twice && len(p.Prefix) > 0 {
+			return fmt.Errorf("services %s and %s have the same prefix %s", other, name, p.Prefix)
+		}
+		seen[p.Prefix.String()] = name
+		a.policies[name] = p
+	}
+	return nil
+}
+
+// policiesOf returns what a gate decides by.
+func (a *App) policiesOf(service, scope string) (guard.Policies, error) {
+	switch {
+	case service != "" && scope != "":
+		return nil, errors.New("a guard has a service, whose routes say what is needed, or a scope; not both")
+	case service != "":
+		p, ok := a.policies[service]
+		if !ok {
+			return nil, fmt.Errorf("there is no service %s in xivo_auth, which has %s", service, known(a.policies))
+		}
+		return guard.NewPolicies(p), nil
+	case scope != "" || len(a.policies) == 0:
+		return guard.NewPolicies(&guard.Policy{Scope: scope}), nil
+	}
+	all := make([]*guard.Policy, 0, len(a.policies))
+	for _, name := range slices.Sorted(maps.Keys(a.policies)) {
+		p := a.policies[name]
+		if len(p.Prefix) == 0 {
+			// It would take every path that no other service has.
+			return nil, fmt.Errorf("service %s has no prefix, so its requests cannot be told from others': name the service", name)
+		}
+		all = append(all, p)
+	}
+	return guard.NewPolicies(all...), nil
+}
+
+func known(policies map[string]*guard.Policy) string {
+	if len(policies) == 0 {
+		return "none"
+	}
+	return strings.Join(slices.Sorted(maps.Keys(policies)), ", ")
+}
