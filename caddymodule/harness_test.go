@@ -25,6 +25,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/caddytls"
 	_ "github.com/caddyserver/caddy/v2/modules/filestorage"
 	_ "github.com/caddyserver/caddy/v2/modules/logging"
+	_ "github.com/caddyserver/caddy/v2/modules/metrics"
 
 	"github.com/wazo-edge/xivo-auth/authsvc/grant"
 )
@@ -186,9 +187,12 @@ func (n *node) loadJSON(app, sites string, change func(cfg map[string]any)) erro
 
 func (n *node) url(path string) string { return fmt.Sprintf("http://127.0.0.1:%d%s", n.port, path) }
 
-func (n *node) logs() string {
+func (n *node) logs() string { return n.file("caddy.log") }
+
+// file reads one of the node's files.
+func (n *node) file(name string) string {
 	n.t.Helper()
-	raw, err := os.ReadFile(filepath.Join(n.dir, "caddy.log"))
+	raw, err := os.ReadFile(filepath.Join(n.dir, name))
 	if err != nil {
 		n.t.Fatal(err)
 	}

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 
 	"github.com/wazo-edge/xivo-auth/authsvc/guard"
 	"github.com/wazo-edge/xivo-auth/authsvc/routes"
+	"github.com/wazo-edge/xivo-auth/authsvc/routes/openapi"
 )
 
 // Service is one of the services behind guards: what its operations require.
@@ -87,31 +89,79 @@ func (s *Service) policy(name string, log *slog.Logger) (*guard.Policy, error) {
 		if own[what] || problem.Lost && p.Unmatched != routes.Deny {
 			return nil, fmt.Errorf("%s: %w", what, problem.Err)
 		}
-		log.Warn("a route is denied: its specification cannot be used; correct it in the overlay",
+		log.Warn("what a route needs cannot be told, so it is denied: correct it in an overlay",
 			slog.String("service", name), slog.String("route", what), slog.Any("error", problem.Err))
 	}
-	denied := 0
+	var denied []string
 	for _, r := range p.Table.Routes() {
-		if r.Kind == routes.Deny {
-			denied++
+		if r.Kind == routes.Deny && !own[r.String()] {
+			denied = append(denied, r.String())
 		}
 	}
 	log.Info("routes read", slog.String("service", name), slog.Int("routes", len(p.Table.Routes())),
-		slog.Int("denied", denied), slog.String("unmatched", p.Unmatched.String()))
+		slog.Int("denied", len(denied)), slog.String("unmatched", p.Unmatched.String()))
+	if len(denied) > 0 {
+		log.Warn("these routes are denied, most likely because the specification does not say what they need: see xivo-auth routes lint",
+			slog.String("service", name), slog.Any("routes", denied[:min(len(denied), maxNamed)]))
+	}
 	return p, nil
 }
 
-// read puts the sources together. TEMPORARY: routes only until openapi is there.
-func (s *Service) read(_ string, _ routes.Prefix) (list []routes.Route, err error) {
-	for _, r := range s.Routes {
-		out := routes.Route{Method: r.Method, Template: r.Path, QueryToken: r.QueryToken}
-		var word bool
-		if out.Kind, word = routes.ParseKind(r.Needs); !word {
-			out.Kind, out.ACL = routes.Access, r.Needs
+// maxNamed bounds how many routes one line of the log names.
+const maxNamed = 20
+
+// read puts the sources together.
+func (s *Service) read(name string, prefix routes.Prefix) ([]routes.Route, error) {
+	doc := new(openapi.Document)
+	if s.OpenAPI != "" {
+		raw, err := os.ReadFile(s.OpenAPI)
+		if err != nil {
+			return nil, fmt.Errorf("reading the specification: %w", err)
 		}
-		list = append(list, out)
+		if doc, err = openapi.Import(raw); err != nil {
+			return nil, fmt.Errorf("reading %s: %w", s.OpenAPI, err)
+		}
 	}
+	var rows []openapi.Row
+	if s.Overlay != "" {
+		raw, err := os.ReadFile(s.Overlay)
+		if err != nil {
+			return nil, fmt.Errorf("reading the overlay: %w", err)
+		}
+		if rows, err = openapi.ReadOverlay(s.Overlay, raw); err != nil {
+			return nil, fmt.Errorf("reading %s: %w", s.Overlay, err)
+		}
+		rows = openapi.OfService(rows, name)
+	}
+	list, _ := openapi.Apply(doc, rows)
+	list = openapi.WithoutPrefix(list, prefix)
+	// Routes given here take the place of what the files say, as rows of an
+	// overlay do.
+	doc, rows = new(openapi.Document), nil
+	for _, r := range list {
+		doc.Operations = append(doc.Operations, openapi.Operation{Route: r})
+	}
+	for _, r := range s.Routes {
+		row, err := r.route()
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, openapi.Row{Route: row})
+	}
+	list, _ = openapi.Apply(doc, rows)
 	return list, nil
+}
+
+func (r *ServiceRoute) route() (out routes.Route, err error) {
+	if r.Method == "" || r.Path == "" || r.Needs == "" {
+		return out, errors.New("a route is a method, a path and what it needs")
+	}
+	out = routes.Route{Method: r.Method, Template: r.Path, QueryToken: r.QueryToken}
+	var word bool
+	if out.Kind, word = routes.ParseKind(r.Needs); !word {
+		out.Kind, out.ACL = routes.Access, r.Needs
+	}
+	return out, nil
 }
 
 // loadServices makes the policies of all services.
