@@ -73,14 +73,14 @@ func eventually(t testing.TB, what string, ok func() bool) {
 // node is the Caddy of this process with ports, directories and a database of
 // its own.
 type node struct {
-	t                  *testing.T
+	t                  testing.TB
 	dir                string
 	db                 string // an SQLite file with the people of [world]
 	port, port2, admin int
 	client             *http.Client
 }
 
-func newNode(t *testing.T) *node {
+func newNode(t testing.TB) *node {
 	t.Helper()
 	dir := t.TempDir()
 	n := &node{t: t, dir: dir, db: filepath.Join(dir, "auth.db"), port: freePort(t), port2: freePort(t), admin: freePort(t)}

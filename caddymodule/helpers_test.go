@@ -42,7 +42,7 @@ func headerValues(request, name string) (values []string) {
 
 // wantHeaders checks headers that must be there once with a value, or with ""
 // not at all.
-func wantHeaders(t *testing.T, request string, want map[string]string) {
+func wantHeaders(t testing.TB, request string, want map[string]string) {
 	t.Helper()
 	for name, value := range want {
 		got := headerValues(request, name)
@@ -53,7 +53,7 @@ func wantHeaders(t *testing.T, request string, want map[string]string) {
 }
 
 // tokenOf reads the token off the answer to a login.
-func tokenOf(t *testing.T, body string) string {
+func tokenOf(t testing.TB, body string) string {
 	t.Helper()
 	_, rest, ok := strings.Cut(strings.ReplaceAll(body, `": "`, `":"`), `"token":"`)
 	if !ok || len(rest) < 36 {
@@ -66,7 +66,7 @@ func basic(login, password string) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(login+":"+password))
 }
 
-func openDB(t *testing.T, path string) store.Store {
+func openDB(t testing.TB, path string) store.Store {
 	t.Helper()
 	st, err := sqlite.Open(path, store.Options{MaxConns: 1})
 	if err != nil {
@@ -107,7 +107,7 @@ func serve(t *testing.T, h caddyhttp.MiddlewareHandler, method, path string) int
 }
 
 // startHTTP starts a server and returns its address.
-func startHTTP(t *testing.T, handle http.HandlerFunc) string {
+func startHTTP(t testing.TB, handle http.HandlerFunc) string {
 	t.Helper()
 	srv := httptest.NewServer(handle)
 	t.Cleanup(func() {

@@ -16,7 +16,7 @@ import (
 )
 
 // validate does what `caddy validate` does.
-func validate(t *testing.T, cfg string) error {
+func validate(t testing.TB, cfg string) error {
 	t.Helper()
 	var c caddy.Config
 	if err := caddy.StrictUnmarshalJSON([]byte(cfg), &c); err != nil {
