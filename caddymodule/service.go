@@ -71,7 +71,7 @@ func (s *Service) policy(name string, log *slog.Logger) (*guard.Policy, error) {
 	if p.Prefix, rule = routes.ParsePrefix(s.Prefix); rule != "" {
 		return nil, fmt.Errorf("prefix is %q, which no request has: %s", s.Prefix, rule)
 	}
-	list, err := s.read(name, p.Prefix)
+	list, err := s.read(name, p.Prefix, p.Unmatched, log)
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +111,7 @@ func (s *Service) policy(name string, log *slog.Logger) (*guard.Policy, error) {
 const maxNamed = 20
 
 // read puts the sources together.
-func (s *Service) read(name string, prefix routes.Prefix) ([]routes.Route, error) {
+func (s *Service) read(name string, prefix routes.Prefix, unmatched routes.Kind, log *slog.Logger) ([]routes.Route, error) {
 	doc := new(openapi.Document)
 	if s.OpenAPI != "" {
 		raw, err := os.ReadFile(s.OpenAPI)
@@ -132,6 +132,14 @@ func (s *Service) read(name string, prefix routes.Prefix) ([]routes.Route, error
 			return nil, fmt.Errorf("reading %s: %w", s.Overlay, err)
 		}
 		rows = openapi.OfService(rows, name)
+	}
+	for _, problem := range doc.Problems {
+		// A path nobody could read is an unmatched one, which must not be
+		// open for that.
+		if unmatched != routes.Deny {
+			return nil, fmt.Errorf("reading %s: %s", s.OpenAPI, problem)
+		}
+		log.Warn("part of a specification cannot be used", slog.String("service", name), slog.String("problem", problem.String()))
 	}
 	list, _ := openapi.Apply(doc, rows)
 	list = openapi.WithoutPrefix(list, prefix)

@@ -119,7 +119,8 @@ func compile(r Route) (segs []string, l *leaf, err error) {
 		case s == "" && i < len(segs)-1:
 			return nil, nil, fmt.Errorf("the path %q has an empty segment", r.Template)
 		case s != "":
-			if _, rule := segment(s); rule != "" {
+			var rule Rule
+			if segs[i], rule = segment(s); rule != "" { // decoded, as requests' are
 				return nil, nil, fmt.Errorf("no request has the path segment %q: %s", s, rule)
 			}
 		}

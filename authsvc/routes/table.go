@@ -132,11 +132,7 @@ type Match struct {
 // segments may visit 2ⁿ nodes at worst, where that many routes begin with
 // every mix of the same literals and parameters. It does not allocate.
 func (t *Table) Match(method string, p *Path, from int) (m Match, ok bool) {
-	segs := p.rest(from)
-	l := t.root.find(method, segs)
-	if l == nil && method == "HEAD" {
-		l = t.root.find("GET", segs)
-	}
+	l := t.root.find(method, p.rest(from))
 	if l == nil {
 		return Match{}, false
 	}
@@ -172,16 +168,7 @@ var root = []string{""}
 // find returns the leaf that answers method at segs; any, if method is "".
 func (n *node) find(method string, segs []string) *leaf {
 	if len(segs) == 0 {
-		var every *leaf
-		for _, l := range n.leaves {
-			if method == "" || l.route.Method == method {
-				return l
-			}
-			if l.route.Method == "*" {
-				every = l
-			}
-		}
-		return every
+		return n.answer(method)
 	}
 	if next := n.literal[segs[0]]; next != nil {
 		if l := next.find(method, segs[1:]); l != nil {
@@ -192,6 +179,29 @@ func (n *node) find(method string, segs []string) *leaf {
 		return n.param.find(method, segs[1:])
 	}
 	return nil
+}
+
+// answer returns the leaf for a method of the paths that end here: its own, for
+// HEAD that of GET, else that of every method. The order is decided here and
+// not over the whole table, so that a HEAD is never taken for another path's or
+// for what holds for all methods while its GET needs more.
+func (n *node) answer(method string) (best *leaf) {
+	rank := 0
+	for _, l := range n.leaves {
+		r := 0
+		switch m := l.route.Method; {
+		case method == "" || m == method:
+			return l
+		case method == "HEAD" && m == "GET":
+			r = 2
+		case m == "*":
+			r = 1
+		}
+		if r > rank {
+			best, rank = l, r
+		}
+	}
+	return best
 }
 
 // AppendAccess appends the access the request needs, with every value in the
@@ -292,7 +302,7 @@ func Overlap(a, b string) bool {
 	for i := range as {
 		_, pa := parameter(as[i])
 		_, pb := parameter(bs[i])
-		if as[i] != bs[i] && !pa && !pb {
+		if as[i] != bs[i] && (!pa && !pb || as[i] == "" || bs[i] == "") {
 			return false
 		}
 		differ = differ || pa != pb

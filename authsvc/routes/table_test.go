@@ -67,6 +67,11 @@ func TestTable_Match(t *testing.T) {
 		acl("GET", "/services/{service_name}", "services.{service}.read"), // another name in the ACL
 		acl("GET", "/reversed/{a}/{b}", "reversed.{b}.{a}"),
 		acl("GET", "/twice/{a}", "twice.{a}.of.{a}"),
+		acl("GET", "/q", "q.read"),
+		routes.Route{Method: "*", Template: "/q", Kind: routes.Public},
+		acl("HEAD", "/users/{user_id}", "users.{user_id}.head"),
+		acl("GET", "/users/me", "users.me.read"),
+		acl("GET", "/a%20b", "escaped.read"),
 	)
 	for _, c := range []struct{ method, path, want string }{
 		{"GET", "/", "root.read"},
@@ -106,6 +111,11 @@ func TestTable_Match(t *testing.T) {
 		{"GET", "/services/dnd", "services.dnd.read"},
 		{"GET", "/reversed/1/2", "reversed.2.1"},
 		{"GET", "/twice/x", "twice.x.of.x"},
+		{"HEAD", "/q", "q.read"}, // and not what holds for all other methods
+		{"POST", "/q", "public"},
+		{"HEAD", "/users/me", "users.me.read"}, // and not the parameter's HEAD
+		{"HEAD", "/users/1", "users.1.head"},
+		{"GET", "/a%20b", "escaped.read"},
 	} {
 		if got := required(t, tb, c.method, c.path); got != c.want {
 			t.Errorf("%s %s needs %q, want %q", c.method, c.path, got, c.want)
@@ -232,7 +242,7 @@ func TestOverlap(t *testing.T) {
 		want bool
 	}{
 		{"/users/export", "/users/{id}", true}, {"/a/{x}/c", "/a/b/{y}", true},
-		{"/users/{id}", "/users/{uuid}", false}, {"/users", "/users/{id}", false}, {"/a/b", "/a/c", false},
+		{"/users/{id}", "/users/{uuid}", false}, {"/users", "/users/{id}", false}, {"/a/b", "/a/c", false}, {"/x/{a}", "/x/", false},
 	} {
 		if got := routes.Overlap(c.a, c.b); got != c.want || routes.Overlap(c.b, c.a) != c.want {
 			t.Errorf("%s and %s: %v", c.a, c.b, got)
