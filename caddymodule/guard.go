@@ -50,6 +50,7 @@ type Guard struct {
 	Untied bool `json:"untied,omitempty"`
 
 	status status
+	tied   map[string]func(delta int) // counts the tied connections of each service
 }
 
 // The words of path and status_style.
@@ -78,7 +79,14 @@ func (g *Guard) Provision(ctx caddy.Context) error {
 	if g.Path != "" && g.Path != pathClient && g.Path != pathRewritten {
 		return fmt.Errorf("path is %q: it is one of %s, %s", g.Path, pathClient, pathRewritten)
 	}
-	return g.provision(ctx, "guard")
+	if err := g.provision(ctx, "guard"); err != nil {
+		return err
+	}
+	g.tied = make(map[string]func(int), len(g.policies))
+	for _, p := range g.policies {
+		g.tied[p.Service] = connectionsOf(p.Service)
+	}
+	return nil
 }
 
 // ServeHTTP implements [caddyhttp.MiddlewareHandler].
@@ -104,7 +112,10 @@ func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 		return next.ServeHTTP(w, r)
 	}
 	g.introduce(r, &d)
-	return next.ServeHTTP(w, r)
+	if g.Untied {
+		return next.ServeHTTP(w, r)
+	}
+	return g.shared.serveTied(w, r, next, d.Grant, g.tied[d.Service()])
 }
 
 // introduce tells the upstream, the placeholders and the access log who the

@@ -76,6 +76,7 @@ type Cache struct {
 	timeout  time.Duration
 	reads    chan struct{}
 	queued   atomic.Int64
+	checks   checks
 	shards   shards
 }
 
@@ -110,6 +111,7 @@ func New(loader Loader, cfg Config) (*Cache, error) {
 	}
 	c := &Cache{loader: loader, now: cfg.Now, timeout: cfg.LoadTimeout, reads: make(chan struct{}, maxReads)}
 	c.shards.horizon = 4 * cfg.LoadTimeout
+	c.checks.ctx, c.checks.cancel = context.WithCancel(context.Background())
 	c.SetLimits(Limits{})
 
 	var err error
@@ -291,7 +293,7 @@ func (c *Cache) publish(id uuid.UUID, token string, g *grant.Grant) bool {
 	return true
 }
 
-// drop takes a grant out.
+// drop takes a grant out and tells those who watch it.
 func (c *Cache) drop(id uuid.UUID, token string) {
 	sh := c.shards.of(id)
 	sh.Lock()
@@ -299,6 +301,7 @@ func (c *Cache) drop(id uuid.UUID, token string) {
 	if !sh.closed {
 		c.grants.Del(token)
 	}
+	sh.dismiss(id).tell()
 }
 
 // Put takes in a grant that was just issued here.
@@ -321,14 +324,19 @@ func (c *Cache) Revoke(tokens ...uuid.UUID) {
 // benchmarks: nothing else may depend on it.
 func (c *Cache) Wait() { c.grants.Wait() }
 
-// Close ends the cache's goroutines. No [Cache.Lookup] may run or follow; a
-// read that outlived the caller who asked for it may, so every write to
-// ristretto, which panics when it is closed under one, is fenced off first.
+// Close ends the cache's goroutines and tells all who watch. No [Cache.Lookup]
+// may run or follow; a read that outlived the caller who asked for it may, so
+// every write to ristretto, which panics when it is closed under one, is
+// fenced off first.
 func (c *Cache) Close() {
+	c.checks.end()
 	for i := range c.shards.list {
 		sh := &c.shards.list[i]
 		sh.Lock()
 		sh.closed = true
+		for id := range sh.watched {
+			sh.dismiss(id).tell()
+		}
 		sh.Unlock()
 	}
 	c.grants.Close()

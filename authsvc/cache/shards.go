@@ -25,6 +25,9 @@ type shard struct {
 	next   time.Time               // when to look for tombstones to remove
 	closed bool                    // ristretto takes no more writes
 
+	watched map[uuid.UUID]watchers
+	watches atomic.Int32 // all of them, readable without the lock
+
 	live  atomic.Int32                // len(tombs), readable without the lock
 	count [grant.States]atomic.Uint64 // lookups by state
 	_     [64]byte                    // keeps the next shard off this one's cache line
@@ -89,6 +92,7 @@ func (sh *shard) dead(id uuid.UUID) bool {
 type Stats struct {
 	Lookups    [grant.States]uint64 // indexed by grant.State
 	Tombstones int
+	Watches    int // calls of Watch that neither ended nor were stopped
 }
 
 // Stats sums up the shards; the counts are not one instant's.
@@ -99,6 +103,7 @@ func (c *Cache) Stats() (s Stats) {
 			s.Lookups[state] += sh.count[state].Load()
 		}
 		s.Tombstones += int(sh.live.Load())
+		s.Watches += int(sh.watches.Load())
 	}
 	return s
 }
