@@ -34,6 +34,11 @@ func init() {
 //			max_age <duration>
 //		}
 //		stale_if_error <duration>
+//		feed off
+//		feed {
+//			poll      <duration>
+//			retention <duration>
+//		}
 //		token_lifetime <duration>
 //		default_user_policy <name>
 //		backend_policy <backend> <name>
@@ -110,6 +115,8 @@ func (a *App) option(d *caddyfile.Dispenser, option string, seen once) (err erro
 		err = a.Cache.unmarshal(d)
 	case "stale_if_error":
 		err = duration(d, &a.StaleIfError)
+	case "feed":
+		err = a.Feed.unmarshal(d)
 	case "token_lifetime":
 		err = duration(d, &a.TokenLifetime)
 	case "default_user_policy":
@@ -164,7 +171,7 @@ func (a *App) option(d *caddyfile.Dispenser, option string, seen once) (err erro
 	case "assertion":
 		err = a.Assertion.unmarshal(d)
 	default:
-		err = d.Errf("unknown option %q of xivo_auth: it is one of store, backend, cache, stale_if_error, token_lifetime, "+
+		err = d.Errf("unknown option %q of xivo_auth: it is one of store, backend, cache, stale_if_error, feed, token_lifetime, "+
 			"default_user_policy, backend_policy, max_user_sessions, user_admin_status, cleanup_interval, cleanup_batch, bootstrap, xivo_uuid, startup_check, cors, service, assertion", option)
 	}
 	return err
@@ -195,6 +202,32 @@ func (c *CacheConfig) unmarshal(d *caddyfile.Dispenser) (err error) {
 			err = duration(d, &c.MaxAge)
 		default:
 			err = d.Errf("unknown option %q of cache: it is one of grants, negative, max_age", option)
+		}
+	}
+	return err
+}
+
+func (c *FeedConfig) unmarshal(d *caddyfile.Dispenser) (err error) {
+	if d.NextArg() {
+		if d.Val() != "off" || d.NextArg() {
+			return d.Err("feed takes off, or a block")
+		}
+		c.Off = true
+		return nil
+	}
+	seen := once{}
+	for nesting := d.Nesting(); d.NextBlock(nesting) && err == nil; {
+		option := d.Val()
+		if err := seen.mark(d, option); err != nil {
+			return err
+		}
+		switch option {
+		case "poll":
+			err = duration(d, &c.Poll)
+		case "retention":
+			err = duration(d, &c.Retention)
+		default:
+			err = d.Errf("unknown option %q of feed: it is one of poll, retention", option)
 		}
 	}
 	return err

@@ -58,8 +58,8 @@ type Log interface {
 	PruneLog(ctx context.Context, before time.Time) (int, error)
 	// Listen calls got for every change at the moment it is committed. It
 	// calls ready once it has begun to, after which no change is missed, and
-	// returns with an error when that has come to an end, so also when ctx
-	// is done. Both are called from one goroutine. The error wraps
-	// [errors.ErrUnsupported] where the database cannot tell.
-	Listen(ctx context.Context, ready func(), got func(Change)) error
+	// returns with an error when that has come to an end, so also when ready
+	// returns one and when ctx is done. Both are called from one goroutine.
+	// The error wraps [errors.ErrUnsupported] where the database cannot tell.
+	Listen(ctx context.Context, ready func() error, got func(Change)) error
 }

@@ -25,7 +25,7 @@ const (
 // listen returns what tells the changes of the database that dsn names, over a
 // connection of its own for as long as it runs.
 func listen(dsn string) sqlstore.ListenFunc {
-	return func(ctx context.Context, ready func(), got func(store.Change)) error {
+	return func(ctx context.Context, ready func() error, got func(store.Change)) error {
 		notifications := make(chan *pq.Notification, 1024)
 		conn, err := pq.NewListenerConn(dsn, notifications)
 		if err != nil {
@@ -35,7 +35,9 @@ func listen(dsn string) sqlstore.ListenFunc {
 		if _, err := conn.Listen(channel); err != nil {
 			return fmt.Errorf("%w: %w", errConnect, err)
 		}
-		ready()
+		if err := ready(); err != nil {
+			return err
+		}
 		beat := time.NewTicker(heartbeat)
 		defer beat.Stop()
 		pinged := make(chan error, 1)

@@ -170,14 +170,14 @@ func (s *Store) PruneLog(ctx context.Context, before time.Time) (pruned int, err
 }
 
 // ListenFunc tells changes as they are committed; see [store.Log].
-type ListenFunc func(ctx context.Context, ready func(), got func(store.Change)) error
+type ListenFunc func(ctx context.Context, ready func() error, got func(store.Change)) error
 
 // OnListen gives the store what [Store.Listen] does. It is called before the
 // store is used.
 func (s *Store) OnListen(f ListenFunc) { s.listen = f }
 
 // Listen implements [store.Log].
-func (s *Store) Listen(ctx context.Context, ready func(), got func(store.Change)) error {
+func (s *Store) Listen(ctx context.Context, ready func() error, got func(store.Change)) error {
 	if s.listen == nil {
 		return fmt.Errorf("listening for revocations: %w", errors.ErrUnsupported)
 	}

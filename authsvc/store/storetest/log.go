@@ -263,7 +263,9 @@ func testLogListen(t *testing.T, b *bench) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	ready, got, ended := make(chan struct{}), make(chan store.Change, 10), make(chan error, 1)
-	go func() { ended <- b.Listen(ctx, func() { close(ready) }, func(c store.Change) { got <- c }) }()
+	go func() {
+		ended <- b.Listen(ctx, func() error { close(ready); return nil }, func(c store.Change) { got <- c })
+	}()
 	select {
 	case err := <-ended:
 		if errors.Is(err, errors.ErrUnsupported) {
