@@ -267,7 +267,7 @@ func (s *SQLite) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		s.Path = d.Val()
 	}
-	return storeBlock(d, &s.MaxConns, nil, &s.Timeout)
+	return storeBlock(d, &s.MaxConns, nil, &s.Timeout, nil)
 }
 
 // UnmarshalCaddyfile implements [caddyfile.Unmarshaler]:
@@ -276,6 +276,7 @@ func (s *SQLite) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 //		max_conns     <count>
 //		conn_max_idle <duration>
 //		timeout       <duration>
+//		listen        <dsn>
 //	}
 func (p *Postgres) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the engine's name
@@ -283,11 +284,11 @@ func (p *Postgres) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return d.Err("store postgres needs a dsn, such as {env.XIVO_AUTH_DSN}")
 	}
 	p.DSN = d.Val()
-	return storeBlock(d, &p.MaxConns, &p.ConnMaxIdle, &p.Timeout)
+	return storeBlock(d, &p.MaxConns, &p.ConnMaxIdle, &p.Timeout, &p.Listen)
 }
 
-// storeBlock parses what both stores can be told; idle nil is not offered.
-func storeBlock(d *caddyfile.Dispenser, conns *int, idle, timeout *caddy.Duration) (err error) {
+// storeBlock parses what both stores can be told; what is nil is not offered.
+func storeBlock(d *caddyfile.Dispenser, conns *int, idle, timeout *caddy.Duration, listen *string) (err error) {
 	if d.NextArg() {
 		return d.ArgErr()
 	}
@@ -302,10 +303,12 @@ func storeBlock(d *caddyfile.Dispenser, conns *int, idle, timeout *caddy.Duratio
 			err = count(d, conns)
 		case option == "conn_max_idle" && idle != nil:
 			err = duration(d, idle)
+		case option == "listen" && listen != nil:
+			err = word(d, listen)
 		case option == "timeout":
 			err = duration(d, timeout)
 		case idle != nil:
-			err = d.Errf("unknown option %q of store: it is one of max_conns, conn_max_idle, timeout", option)
+			err = d.Errf("unknown option %q of store: it is one of max_conns, conn_max_idle, timeout, listen", option)
 		default:
 			err = d.Errf("unknown option %q of store: it is one of max_conns, timeout", option)
 		}
