@@ -21,6 +21,7 @@ import (
 	"github.com/wazo-edge/xivo-auth/authsvc/guard"
 	"github.com/wazo-edge/xivo-auth/authsvc/httpapi"
 	"github.com/wazo-edge/xivo-auth/authsvc/password"
+	"github.com/wazo-edge/xivo-auth/authsvc/revocation"
 	"github.com/wazo-edge/xivo-auth/authsvc/sessions"
 	"github.com/wazo-edge/xivo-auth/authsvc/store"
 	"github.com/wazo-edge/xivo-auth/authsvc/tenants"
@@ -42,11 +43,21 @@ type Config struct {
 	Location *time.Location
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
+	// Feed says how revocations made elsewhere are heard of.
+	Feed Feed
 	// Log receives what operators need to know. Default: nothing.
 	Log *slog.Logger
 	// ClientAddr tells the address to record a token with. Default: the
 	// peer's, which is right where no proxy stands in front.
 	ClientAddr func(*http.Request) string
+}
+
+// Feed says how revocations made elsewhere are heard of.
+type Feed struct {
+	// Off hears of nothing: they are noticed within the cache's max_age.
+	Off bool
+	// Poll and Retention are those of [revocation.Config].
+	Poll, Retention time.Duration
 }
 
 // Settings can change while the service runs. Zero values mean the defaults.
@@ -99,6 +110,10 @@ type Service struct {
 	signer   atomic.Pointer[assertion.Signer]
 	keyless  *assertion.Signer // the default of Settings.Assertion
 
+	feed     *revocation.Feed // nil: off
+	feedOnce sync.Once
+	stopFeed func()
+
 	janitor struct {
 		sync.Mutex
 		tokens.Janitor
@@ -150,6 +165,12 @@ func New(cfg Config, set Settings) (*Service, error) {
 		keyless: keyless,
 	}
 	s.signer.Store(keyless)
+	if !cfg.Feed.Off {
+		s.feed = revocation.New(revocation.Config{
+			Store: cfg.Store, Grants: grants, Tenants: tree,
+			Poll: cfg.Feed.Poll, Retention: cfg.Feed.Retention, Now: cfg.Now, Log: cfg.Log,
+		})
+	}
 	s.Users = &users.Service{Store: cfg.Store, Checker: s.Checker, Revoke: grants.Revoke}
 	s.tokens = tokens.New(tokens.Config{
 		Store: cfg.Store, Grants: grants, ACLs: acls, Tenants: tree, Throttle: slow,
@@ -261,6 +282,31 @@ func (s *Service) Prepare(ctx context.Context, b *Bootstrap) (p Prepared, err er
 	return p, nil
 }
 
+// StartFeed begins to listen for revocations made elsewhere, which installs
+// what is needed for that in the database. Starting again does nothing.
+func (s *Service) StartFeed() {
+	if s.feed == nil {
+		return
+	}
+	s.feedOnce.Do(func() {
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan struct{})
+		s.stopFeed = func() { cancel(); <-done }
+		go func() {
+			defer close(done)
+			s.feed.Run(ctx)
+		}()
+	})
+}
+
+// FeedStatus tells how the feed is; false when it is off.
+func (s *Service) FeedStatus() (status revocation.Status, on bool) {
+	if s.feed == nil {
+		return status, false
+	}
+	return s.feed.Status(), true
+}
+
 // ServeHTTP serves the API.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.foreign.Load() {
@@ -343,6 +389,10 @@ func (s *Service) Close() error {
 	}
 	s.janitor.closed = true
 	s.janitor.stop()
+	s.feedOnce.Do(func() {}) // nobody starts it any more
+	if s.stopFeed != nil {
+		s.stopFeed()
+	}
 	s.grants.Close()
 	if err := s.Store.Close(); err != nil && !errors.Is(err, store.ErrUnavailable) {
 		return fmt.Errorf("closing the store: %w", err)

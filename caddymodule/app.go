@@ -45,6 +45,10 @@ type App struct {
 	// where it is longer than the cache's max_age. Default 30s.
 	StaleIfError caddy.Duration `json:"stale_if_error,omitempty"`
 
+	// Feed says how this node hears of revocations made elsewhere: by other
+	// nodes, the command line, the Python service or hand.
+	Feed FeedConfig `json:"feed,omitzero"`
+
 	// TokenLifetime is the lifetime of a token whose client asks for none,
 	// in whole seconds. Default 2h.
 	TokenLifetime caddy.Duration `json:"token_lifetime,omitempty"`
@@ -136,6 +140,20 @@ type AssertionConfig struct {
 	Lifetime caddy.Duration `json:"lifetime,omitempty"`
 }
 
+// FeedConfig says how revocations made elsewhere are heard of. Triggers in the
+// database, all named xivo_edge_, log them.
+type FeedConfig struct {
+	// Off installs nothing and hears of nothing: what is revoked elsewhere is
+	// noticed within the cache's max_age.
+	Off bool `json:"off,omitempty"`
+	// Poll reads the log this often, for databases and poolers without
+	// NOTIFY. Default: Postgres tells by NOTIFY; SQLite is read every 250ms.
+	Poll caddy.Duration `json:"poll,omitempty"`
+	// Retention is how long log entries are kept. A node that was cut off for
+	// longer looks every token up again. Default 1h.
+	Retention caddy.Duration `json:"retention,omitempty"`
+}
+
 // BootstrapConfig names the first administrator.
 type BootstrapConfig struct {
 	// User is his login.
@@ -187,7 +205,11 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := a.loadServices(ctx.Slogger()); err != nil {
 		return err
 	}
-	h := hard{store: opener, cache: cache.Config{Grants: a.Cache.Grants, Negative: a.Cache.Negative}}
+	h := hard{
+		store: opener,
+		cache: cache.Config{Grants: a.Cache.Grants, Negative: a.Cache.Negative},
+		feed:  authsvc.Feed{Off: a.Feed.Off, Poll: time.Duration(a.Feed.Poll), Retention: time.Duration(a.Feed.Retention)},
+	}
 	if h.xivoUUID, err = a.expand(a.XiVOUUID, "{env.XIVO_UUID}"); err != nil {
 		return fmt.Errorf("expanding xivo_uuid: %w", err)
 	}

@@ -34,6 +34,11 @@ func init() {
 //			max_age <duration>
 //		}
 //		stale_if_error <duration>
+//		feed off
+//		feed {
+//			poll      <duration>
+//			retention <duration>
+//		}
 //		token_lifetime <duration>
 //		default_user_policy <name>
 //		backend_policy <backend> <name>
@@ -110,6 +115,8 @@ func (a *App) option(d *caddyfile.Dispenser, option string, seen once) (err erro
 		err = a.Cache.unmarshal(d)
 	case "stale_if_error":
 		err = duration(d, &a.StaleIfError)
+	case "feed":
+		err = a.Feed.unmarshal(d)
 	case "token_lifetime":
 		err = duration(d, &a.TokenLifetime)
 	case "default_user_policy":
@@ -164,7 +171,7 @@ func (a *App) option(d *caddyfile.Dispenser, option string, seen once) (err erro
 	case "assertion":
 		err = a.Assertion.unmarshal(d)
 	default:
-		err = d.Errf("unknown option %q of xivo_auth: it is one of store, backend, cache, stale_if_error, token_lifetime, "+
+		err = d.Errf("unknown option %q of xivo_auth: it is one of store, backend, cache, stale_if_error, feed, token_lifetime, "+
 			"default_user_policy, backend_policy, max_user_sessions, user_admin_status, cleanup_interval, cleanup_batch, bootstrap, xivo_uuid, startup_check, cors, service, assertion", option)
 	}
 	return err
@@ -195,6 +202,32 @@ func (c *CacheConfig) unmarshal(d *caddyfile.Dispenser) (err error) {
 			err = duration(d, &c.MaxAge)
 		default:
 			err = d.Errf("unknown option %q of cache: it is one of grants, negative, max_age", option)
+		}
+	}
+	return err
+}
+
+func (c *FeedConfig) unmarshal(d *caddyfile.Dispenser) (err error) {
+	if d.NextArg() {
+		if d.Val() != "off" || d.NextArg() {
+			return d.Err("feed takes off, or a block")
+		}
+		c.Off = true
+		return nil
+	}
+	seen := once{}
+	for nesting := d.Nesting(); d.NextBlock(nesting) && err == nil; {
+		option := d.Val()
+		if err := seen.mark(d, option); err != nil {
+			return err
+		}
+		switch option {
+		case "poll":
+			err = duration(d, &c.Poll)
+		case "retention":
+			err = duration(d, &c.Retention)
+		default:
+			err = d.Errf("unknown option %q of feed: it is one of poll, retention", option)
 		}
 	}
 	return err
@@ -234,7 +267,7 @@ func (s *SQLite) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		s.Path = d.Val()
 	}
-	return storeBlock(d, &s.MaxConns, nil, &s.Timeout)
+	return storeBlock(d, &s.MaxConns, nil, &s.Timeout, nil)
 }
 
 // UnmarshalCaddyfile implements [caddyfile.Unmarshaler]:
@@ -243,6 +276,7 @@ func (s *SQLite) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 //		max_conns     <count>
 //		conn_max_idle <duration>
 //		timeout       <duration>
+//		listen        <dsn>
 //	}
 func (p *Postgres) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the engine's name
@@ -250,11 +284,11 @@ func (p *Postgres) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return d.Err("store postgres needs a dsn, such as {env.XIVO_AUTH_DSN}")
 	}
 	p.DSN = d.Val()
-	return storeBlock(d, &p.MaxConns, &p.ConnMaxIdle, &p.Timeout)
+	return storeBlock(d, &p.MaxConns, &p.ConnMaxIdle, &p.Timeout, &p.Listen)
 }
 
-// storeBlock parses what both stores can be told; idle nil is not offered.
-func storeBlock(d *caddyfile.Dispenser, conns *int, idle, timeout *caddy.Duration) (err error) {
+// storeBlock parses what both stores can be told; what is nil is not offered.
+func storeBlock(d *caddyfile.Dispenser, conns *int, idle, timeout *caddy.Duration, listen *string) (err error) {
 	if d.NextArg() {
 		return d.ArgErr()
 	}
@@ -269,10 +303,12 @@ func storeBlock(d *caddyfile.Dispenser, conns *int, idle, timeout *caddy.Duratio
 			err = count(d, conns)
 		case option == "conn_max_idle" && idle != nil:
 			err = duration(d, idle)
+		case option == "listen" && listen != nil:
+			err = word(d, listen)
 		case option == "timeout":
 			err = duration(d, timeout)
 		case idle != nil:
-			err = d.Errf("unknown option %q of store: it is one of max_conns, conn_max_idle, timeout", option)
+			err = d.Errf("unknown option %q of store: it is one of max_conns, conn_max_idle, timeout, listen", option)
 		default:
 			err = d.Errf("unknown option %q of store: it is one of max_conns, timeout", option)
 		}

@@ -28,6 +28,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/metrics"
 
 	"github.com/wazo-edge/xivo-auth/authsvc/grant"
+	"github.com/wazo-edge/xivo-auth/authsvc/revocation"
 )
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
@@ -167,6 +168,19 @@ func (n *node) start(app, sites string) {
 	n.t.Helper()
 	if err := n.load(app, sites); err != nil {
 		n.t.Fatalf("loading: %v", err)
+	}
+	n.heard()
+}
+
+// heard waits until the feed is live where it can be: what is in memory from
+// before is looked up once more.
+func (n *node) heard() {
+	n.t.Helper()
+	for _, sh := range allServices() {
+		eventually(n.t, "the feed is live", func() bool {
+			s, on := sh.FeedStatus()
+			return !on || s.State == revocation.Live || s.Err != ""
+		})
 	}
 }
 

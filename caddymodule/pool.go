@@ -30,11 +30,12 @@ var services = caddy.NewUsagePool()
 type hard struct {
 	store    Opener
 	cache    cache.Config
+	feed     authsvc.Feed
 	xivoUUID string
 }
 
 func (h hard) key() string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%d %d\n%q", h.store.StoreKey(), h.cache.Grants, h.cache.Negative, h.xivoUUID))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\n%d %d\n%+v\n%q", h.store.StoreKey(), h.cache.Grants, h.cache.Negative, h.feed, h.xivoUUID))
 	return hex.EncodeToString(sum[:])
 }
 
@@ -78,6 +79,7 @@ func openShared(h hard, s soft) (*shared, error) {
 	sh.Service, err = authsvc.New(authsvc.Config{
 		Store:      st,
 		Cache:      h.cache,
+		Feed:       h.feed,
 		XiVOUUID:   h.xivoUUID,
 		Now:        clock,
 		Log:        slog.New(sh.sink),
@@ -108,6 +110,7 @@ func (sh *shared) activate(s soft) *generation {
 	g := &generation{s}
 	sh.stack = append(sh.stack, g)
 	sh.apply(s)
+	sh.StartFeed()
 	return g
 }
 

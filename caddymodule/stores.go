@@ -82,6 +82,10 @@ type Postgres struct {
 	// {file./run/secrets/dsn}: what is written here in full can be read at
 	// Caddy's admin endpoint. Say `sslmode` explicitly.
 	DSN string `json:"dsn,omitempty"`
+	// Listen is another DSN for the one connection that listens for
+	// revocations, where a pooler in transaction mode stands before the
+	// database: such a pooler cannot listen. Default: DSN.
+	Listen string `json:"listen,omitempty"`
 	// MaxConns is the most connections held open. Default 32.
 	MaxConns int `json:"max_conns,omitempty"`
 	// ConnMaxIdle closes connections idle for longer. Default 5m.
@@ -90,7 +94,7 @@ type Postgres struct {
 	// Default 5s, at most 15s.
 	Timeout caddy.Duration `json:"timeout,omitempty"`
 
-	dsn string // expanded; never shown
+	dsn, listen string // expanded; never shown
 }
 
 // CaddyModule implements [caddy.Module].
@@ -108,6 +112,11 @@ func (p *Postgres) Provision(caddy.Context) error {
 		return fmt.Errorf("expanding the dsn: %w", err)
 	}
 	p.dsn = dsn
+	if p.Listen != "" {
+		if p.listen, err = caddy.NewReplacer().ReplaceOrErr(p.Listen, true, true); err != nil {
+			return fmt.Errorf("expanding the dsn to listen at: %w", err)
+		}
+	}
 	return checkTimeout(p.Timeout)
 }
 
@@ -124,13 +133,13 @@ func checkTimeout(d caddy.Duration) error {
 
 // StoreKey implements [Opener].
 func (p *Postgres) StoreKey() string {
-	return fmt.Sprintf("postgres %q %d %d %d", p.dsn, p.MaxConns, p.ConnMaxIdle, p.Timeout)
+	return fmt.Sprintf("postgres %q %q %d %d %d", p.dsn, p.listen, p.MaxConns, p.ConnMaxIdle, p.Timeout)
 }
 
 // OpenStore implements [Opener].
 func (p *Postgres) OpenStore() (store.Store, error) {
 	return postgres.Open(p.dsn, store.Options{
-		MaxConns: p.MaxConns, ConnMaxIdle: time.Duration(p.ConnMaxIdle), Timeout: time.Duration(p.Timeout),
+		MaxConns: p.MaxConns, ConnMaxIdle: time.Duration(p.ConnMaxIdle), Timeout: time.Duration(p.Timeout), ListenDSN: p.listen,
 	})
 }
 

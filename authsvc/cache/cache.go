@@ -69,6 +69,7 @@ type Cache struct {
 	loader Loader
 	now    func() time.Time
 	limits limits
+	trust  trust
 
 	grants   *ristretto.Cache[string, *grant.Grant]
 	negative *lru.Cache[uuid.UUID, time.Time] // unknown token -> when the store said so
@@ -175,7 +176,7 @@ func (c *Cache) lookup(ctx context.Context, id uuid.UUID, token string) (*grant.
 		if held.Expired(now) {
 			return nil, grant.Hit, grant.ErrUnknown
 		}
-		if age := held.Age(now); age >= 0 && age < c.limits.maxAge() {
+		if age := held.Age(now); age >= 0 && age < c.limits.maxAge() && c.trust.in(held) {
 			return held, grant.Hit, nil
 		}
 	} else {
@@ -192,7 +193,7 @@ func (c *Cache) lookup(ctx context.Context, id uuid.UUID, token string) (*grant.
 	case err == nil && g.Expired(now):
 		return nil, grant.Miss, grant.ErrUnknown
 	case err != nil && !errors.Is(err, grant.ErrUnknown) && held != nil && !held.Expired(now):
-		if age := held.Age(now); age >= 0 && age < c.limits.staleIfError() {
+		if c.bearable(held, now) {
 			return held, grant.Degraded, nil
 		}
 	}

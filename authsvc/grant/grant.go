@@ -210,6 +210,12 @@ func (g *Grant) Expired(now time.Time) bool {
 // Age is how long ago the store vouched for the grant.
 func (g *Grant) Age(now time.Time) time.Duration { return time.Duration(now.UnixNano() - g.validated) }
 
+// Validated is when the store last vouched for the grant, in Unix nanoseconds.
+func (g *Grant) Validated() int64 { return g.validated }
+
+// User is the auth id as a uuid, the nil one when it is none.
+func (g *Grant) User() uuid.UUID { return g.user }
+
 // Allows reports whether the token may access required. It does not allocate:
 // the ids that `me` and `my_session` stand for are spelled on the stack.
 func (g *Grant) Allows(required string) bool {

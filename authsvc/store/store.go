@@ -48,6 +48,7 @@ type Store interface {
 	Accounts
 	Policies
 	Tenants
+	Log
 	io.Closer
 }
 
@@ -236,6 +237,10 @@ type Options struct {
 	// included. Default 5 seconds. It is also the longest a read can be in
 	// flight, which the cache's revocation rule relies on.
 	Timeout time.Duration
+	// ListenDSN is how to reach the database for listening, which takes a
+	// session of its own, where a pooler in transaction mode stands in
+	// between. Default: as for everything else.
+	ListenDSN string
 }
 
 // Defaults returns o with unset fields filled.

@@ -30,6 +30,7 @@ type Snapshot struct {
 	store  store.Tenants
 	now    func() time.Time
 	held   atomic.Pointer[dated]
+	epoch  atomic.Int64 // grows with each Expire
 	flight singleflight.Group
 }
 
@@ -55,13 +56,15 @@ func (s *Snapshot) within(ctx context.Context, age time.Duration) (*Tree, error)
 	done := s.flight.DoChan("", func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readTimeout)
 		defer cancel()
-		at := s.now()
+		at, epoch := s.now(), s.epoch.Load()
 		rows, err := s.store.TenantTree(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("reading the tenants: %w", err)
 		}
 		d := &dated{NewTree(rows), at}
-		s.held.Store(d)
+		if s.epoch.Load() == epoch {
+			s.held.Store(d)
+		}
 		return d.Tree, nil
 	})
 	select {
@@ -76,6 +79,14 @@ func (s *Snapshot) within(ctx context.Context, age time.Duration) (*Tree, error)
 	case <-ctx.Done():
 		return nil, fmt.Errorf("waiting for the tenants: %w", ctx.Err())
 	}
+}
+
+// Expire has the tree read again before it is asked the next time, and what is
+// being read at the moment thrown away.
+func (s *Snapshot) Expire() {
+	s.epoch.Add(1)
+	s.flight.Forget("")
+	s.held.Store(nil)
 }
 
 // Contains reports whether tenant is ancestor or below it. When the snapshot

@@ -31,6 +31,7 @@ var allowed = map[string][]string{
 	"authsvc/routes/openapi": {"authsvc/routes"},
 	"authsvc/guard":          {"authsvc/grant", "authsvc/routes"},
 	"authsvc/tenants":        {"authsvc/store"},
+	"authsvc/revocation":     {"authsvc/store"},
 	"authsvc/httpapi":        {"authsvc/acl", "authsvc/form", "authsvc/grant", "authsvc/store"},
 	"authsvc/users":          {"authsvc/password", "authsvc/store"},
 	"authsvc/backends":       {"authsvc/httpapi", "authsvc/password", "authsvc/store"},

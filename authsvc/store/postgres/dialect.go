@@ -81,6 +81,32 @@ func (dialect) CreateTables(ctx context.Context, tx *sql.Tx) error {
 	return err
 }
 
+var (
+	//go:embed log.sql
+	logSQL string
+	//go:embed log_drop.sql
+	logDropSQL string
+)
+
+// LogVersion is that of log.sql.
+func (dialect) LogVersion() int { return 1 }
+
+// CreateLog runs log.sql.
+func (dialect) CreateLog(ctx context.Context, tx *sql.Tx) error {
+	_, err := tx.ExecContext(ctx, logSQL)
+	return err
+}
+
+// DropLog runs log_drop.sql.
+func (dialect) DropLog(ctx context.Context, tx *sql.Tx) error {
+	_, err := tx.ExecContext(ctx, logDropSQL)
+	return err
+}
+
+// LogEnd is the oldest transaction that is still under way: entries of all
+// older ones are visible or never will be.
+func (dialect) LogEnd() string { return `txid_snapshot_xmin(txid_current_snapshot())` }
+
 // list scans text[] and leaves out NULL elements, which grant nothing.
 type list []string
 

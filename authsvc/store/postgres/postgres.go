@@ -38,7 +38,17 @@ func Open(dsn string, o store.Options) (*sqlstore.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return sqlstore.New(sql.OpenDB(&connector{cfg: cfg}), dialect{}, o), nil
+	direct := o.ListenDSN
+	if direct == "" {
+		direct = dsn
+	}
+	listenCfg, err := config(direct, o)
+	if err != nil {
+		return nil, err
+	}
+	s := sqlstore.New(sql.OpenDB(&connector{cfg: cfg}), dialect{}, o)
+	s.OnListen(listen(listenDSN(direct, listenCfg)))
+	return s, nil
 }
 
 // config completes what dsn says.

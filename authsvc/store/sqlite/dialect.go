@@ -74,6 +74,33 @@ func (dialect) CreateTables(ctx context.Context, tx *sql.Tx) error {
 	return err
 }
 
+var (
+	//go:embed log.sql
+	logSQL string
+	//go:embed log_drop.sql
+	logDropSQL string
+)
+
+// LogVersion is that of log.sql.
+func (dialect) LogVersion() int { return 1 }
+
+// CreateLog runs log.sql.
+func (dialect) CreateLog(ctx context.Context, tx *sql.Tx) error {
+	_, err := tx.ExecContext(ctx, logSQL)
+	return err
+}
+
+// DropLog runs log_drop.sql.
+func (dialect) DropLog(ctx context.Context, tx *sql.Tx) error {
+	_, err := tx.ExecContext(ctx, logDropSQL)
+	return err
+}
+
+// LogEnd is the next number: one transaction writes at a time.
+func (dialect) LogEnd() string {
+	return `coalesce((select seq from sqlite_sequence where name = 'xivo_edge_revocation'), 0) + 1`
+}
+
 // list scans a JSON array and leaves out nulls, which grant nothing.
 type list []string
 

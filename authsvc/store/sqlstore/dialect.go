@@ -44,6 +44,7 @@ type Dialect interface {
 	CreateTables(ctx context.Context, tx *sql.Tx) error
 
 	Sessions
+	LogDialect
 }
 
 // Sessions are the few writes that Postgres does in a single statement, and

@@ -1,5 +1,7 @@
 package sqlstore
 
+import "fmt"
+
 const sqlPing = `select 1`
 
 // statements are all statements in the dialect's form.
@@ -19,6 +21,8 @@ type statements struct {
 	userByUUID, userTokens, userRefreshTokens, setEnabled, deleteUser           string
 
 	listTables, revision string
+
+	logVersion, logStamp, logEnd, logRead, logPruned, logPrune string
 }
 
 func rebind(d Dialect) statements {
@@ -65,5 +69,12 @@ func rebind(d Dialect) statements {
 
 		listTables: d.Rebind(d.ListTables()),
 		revision:   d.Rebind(sqlRevision),
+
+		logVersion: d.Rebind(sqlLogVersion),
+		logStamp:   d.Rebind(sqlLogStamp),
+		logEnd:     fmt.Sprintf(sqlLogEnd, d.LogEnd()),
+		logRead:    d.Rebind(fmt.Sprintf(sqlLogRead, d.LogEnd())),
+		logPruned:  d.Rebind(sqlLogPruned),
+		logPrune:   d.Rebind(sqlLogPrune),
 	}
 }

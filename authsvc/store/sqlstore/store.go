@@ -41,6 +41,7 @@ type Store struct {
 	// it is nil.
 	writer chan struct{}
 	closed atomic.Bool
+	listen ListenFunc // nil where the database cannot tell
 }
 
 var _ store.Store = (*Store)(nil)

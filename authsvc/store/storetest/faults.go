@@ -75,6 +75,11 @@ var calls = []struct {
 	{"UserByUUID", func(ctx context.Context, b *bench) error { _, err := b.UserByUUID(ctx, newID()); return err }},
 	{"SetUserEnabled", func(ctx context.Context, b *bench) error { _, err := b.SetUserEnabled(ctx, newID(), false); return err }},
 	{"DeleteUser", func(ctx context.Context, b *bench) error { _, err := b.DeleteUser(ctx, newID()); return err }},
+	{"InstallLog", func(ctx context.Context, b *bench) error { return b.InstallLog(ctx) }},
+	{"RemoveLog", func(ctx context.Context, b *bench) error { return b.RemoveLog(ctx) }},
+	{"LogEnd", func(ctx context.Context, b *bench) error { _, err := b.LogEnd(ctx); return err }},
+	{"ReadLog", func(ctx context.Context, b *bench) error { _, _, _, err := b.ReadLog(ctx, 0); return err }},
+	{"PruneLog", func(ctx context.Context, b *bench) error { _, err := b.PruneLog(ctx, time.Time{}); return err }},
 	{"TenantTree", func(ctx context.Context, b *bench) error { _, err := b.TenantTree(ctx); return err }},
 }
 

@@ -46,7 +46,7 @@ type Opener func(t testing.TB, o store.Options) Fixture
 func Run(t *testing.T, open Opener) {
 	for _, group := range []map[string]func(*testing.T, *bench){
 		schemaCases, tokenCases, purgeCases, userCases, createCases, accessCases, faultCases, concurrencyCases,
-		loginCases, refreshCases, listCases, accountCases,
+		loginCases, refreshCases, listCases, accountCases, logCases,
 	} {
 		for name, test := range group {
 			t.Run(name, func(t *testing.T) {
@@ -62,7 +62,7 @@ func Run(t *testing.T, open Opener) {
 // interface.
 func everyMethodHasACase(t *testing.T) {
 	t.Parallel()
-	have := map[string]bool{"Close": true}
+	have := map[string]bool{"Close": true, "Listen": true} // which has cases of its own
 	for _, c := range calls {
 		have[c.method] = true
 	}

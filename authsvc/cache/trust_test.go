@@ -1,0 +1,172 @@
+package cache_test
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/wazo-edge/xivo-auth/authsvc/cache"
+	"github.com/wazo-edge/xivo-auth/authsvc/grant"
+)
+
+// holder is the user of every grant here.
+var holder = uuid.MustParse("6f1a2c3e-0b77-4c7e-9a55-3d4f5e6a7b8c")
+
+// resident is a cache with one token in memory.
+func resident(t *testing.T) (*cache.Cache, *loader, *clock, string) {
+	t.Helper()
+	id := token(1)
+	l, now := newLoader(id), newClock()
+	c := newCache(t, l, cache.Config{Now: now.now})
+	look(t, c, id.String(), "granted", grant.Miss)
+	c.Wait()
+	look(t, c, id.String(), "granted", grant.Hit)
+	now.advance(time.Second)
+	return c, l, now, id.String()
+}
+
+func look(t *testing.T, c *cache.Cache, token, want string, state grant.State) {
+	t.Helper()
+	_, got, err := c.Lookup(t.Context(), token)
+	if kind(err) != want || got != state {
+		t.Errorf("%s, %v; want %s, %v", kind(err), got, want, state)
+	}
+	c.Wait()
+}
+
+// TestDoubt: what was vouched for before is looked up once more, and once.
+func TestDoubt(t *testing.T) {
+	t.Parallel()
+	c, _, now, id := resident(t)
+	c.Doubt(now.now().Add(-time.Minute)) // before it was read
+	look(t, c, id, "granted", grant.Hit)
+	c.Doubt(now.now())
+	look(t, c, id, "granted", grant.Miss)
+	look(t, c, id, "granted", grant.Hit)
+	c.Doubt(now.now().Add(-time.Minute)) // an older doubt takes nothing back
+	look(t, c, id, "granted", grant.Hit)
+}
+
+// TestDoubtUsers: the grants of these users are, and of nobody else.
+func TestDoubtUsers(t *testing.T) {
+	t.Parallel()
+	c, _, now, id := resident(t)
+	c.DoubtUsers(uuid.New(), uuid.Nil)
+	look(t, c, id, "granted", grant.Hit)
+	c.DoubtUsers(uuid.New(), holder)
+	look(t, c, id, "granted", grant.Miss)
+	look(t, c, id, "granted", grant.Hit)
+	now.advance(time.Second)
+	// Of very many at once, everybody is.
+	many := make([]uuid.UUID, 2000)
+	for i := range many {
+		many[i] = uuid.New()
+	}
+	c.DoubtUsers(many...)
+	look(t, c, id, "granted", grant.Miss)
+	look(t, c, id, "granted", grant.Hit)
+}
+
+// TestFeedLost: nothing is served from memory alone until the feed is heard
+// again, and then it is as before.
+func TestFeedLost(t *testing.T) {
+	t.Parallel()
+	c, l, now, id := resident(t)
+	c.FeedLost(now.now())
+	for range 3 {
+		look(t, c, id, "granted", grant.Miss)
+	}
+	l.remove(token(1))
+	look(t, c, id, "unknown", grant.Miss)
+	l.set(token(1), start.AddDate(1, 0, 0))
+	now.advance(time.Minute)
+	look(t, c, id, "granted", grant.Miss)
+	c.FeedLive()
+	look(t, c, id, "granted", grant.Hit)
+	c.Doubt(now.now().Add(time.Second))
+	c.FeedLost(now.now())
+	c.FeedLive()
+	look(t, c, id, "granted", grant.Miss) // a doubt outlives the loss
+}
+
+// TestFeedLost_StoreDown: the feed vouched for what it did not revoke up to its
+// loss, so that is honoured for stale_if_error from there on.
+func TestFeedLost_StoreDown(t *testing.T) {
+	t.Parallel()
+	c, l, now, id := resident(t)
+	c.SetLimits(cache.Limits{MaxAge: time.Hour, StaleIfError: 30 * time.Second})
+	now.advance(20 * time.Minute) // long after the store vouched for it
+	l.fail(errDown)
+	look(t, c, id, "granted", grant.Hit) // the feed is heard
+	c.FeedLost(now.now())
+	look(t, c, id, "granted", grant.Degraded)
+	now.advance(29 * time.Second)
+	c.FeedLost(now.now()) // told again, it is no later
+	look(t, c, id, "granted", grant.Degraded)
+	now.advance(2 * time.Second)
+	look(t, c, id, "cannot tell", grant.Miss)
+	c.FeedLive()
+	look(t, c, id, "granted", grant.Hit)
+}
+
+// TestFeedLost_Doubted: what is doubted for a reason of its own is not honoured
+// on the word of the feed.
+func TestFeedLost_Doubted(t *testing.T) {
+	t.Parallel()
+	for name, doubt := range map[string]func(c *cache.Cache, now time.Time){
+		"all":  func(c *cache.Cache, now time.Time) { c.Doubt(now) },
+		"user": func(c *cache.Cache, _ time.Time) { c.DoubtUsers(holder) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, l, now, id := resident(t)
+			c.SetLimits(cache.Limits{MaxAge: time.Hour, StaleIfError: 30 * time.Second})
+			now.advance(20 * time.Minute)
+			doubt(c, now.now())
+			l.fail(errDown)
+			c.FeedLost(now.now())
+			look(t, c, id, "cannot tell", grant.Miss)
+		})
+	}
+}
+
+// TestRevoke_WhileLost: a revocation holds whatever is trusted.
+func TestRevoke_WhileLost(t *testing.T) {
+	t.Parallel()
+	c, l, now, id := resident(t)
+	l.fail(errDown)
+	c.FeedLost(now.now())
+	look(t, c, id, "granted", grant.Degraded)
+	c.Revoke(token(1))
+	look(t, c, id, "unknown", grant.Miss)
+}
+
+// TestTrust_Stress moves everything at once; run it with -race.
+func TestTrust_Stress(t *testing.T) {
+	t.Parallel()
+	c, _, now, id := resident(t)
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for i := range 300 {
+				switch i % 5 {
+				case 0:
+					c.FeedLost(now.now())
+				case 1:
+					c.FeedLive()
+				case 2:
+					c.Doubt(now.now())
+				case 3:
+					c.DoubtUsers(holder, uuid.New())
+				default:
+					if _, _, err := c.Lookup(t.Context(), id); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		})
+	}
+	all.Wait()
+}

@@ -1,0 +1,289 @@
+package revocation_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/wazo-edge/xivo-auth/authsvc/revocation"
+	"github.com/wazo-edge/xivo-auth/authsvc/store"
+)
+
+// fakeLog is a log in memory, with faults.
+type fakeLog struct {
+	mu         sync.Mutex
+	entries    []store.Change
+	pruned     int
+	down       error
+	installErr error
+	noListen   bool
+	listeners  map[*listener]bool
+	reads      []store.Position
+}
+
+type listener struct {
+	got func(store.Change)
+	cut chan struct{}
+}
+
+func (l *fakeLog) State(context.Context) (store.SchemaState, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return store.SchemaCurrent, l.down
+}
+
+func (l *fakeLog) InstallLog(context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return errors.Join(l.down, l.installErr)
+}
+func (l *fakeLog) RemoveLog(context.Context) error { return nil }
+
+func (l *fakeLog) LogEnd(context.Context) (store.Position, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return store.Position(len(l.entries)), l.down
+}
+
+func (l *fakeLog) ReadLog(_ context.Context, from store.Position) ([]store.Change, store.Position, bool, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.down != nil {
+		return nil, 0, false, l.down
+	}
+	l.reads = append(l.reads, from)
+	return slices.Clone(l.entries[max(int(from), l.pruned):]), store.Position(len(l.entries)), int(from) < l.pruned, nil
+}
+
+func (l *fakeLog) PruneLog(context.Context, time.Time) (int, error) { return 0, nil }
+
+func (l *fakeLog) Listen(ctx context.Context, ready func() error, got func(store.Change)) error {
+	l.mu.Lock()
+	if l.noListen {
+		l.mu.Unlock()
+		return fmt.Errorf("listening: %w", errors.ErrUnsupported)
+	}
+	if l.down != nil {
+		defer l.mu.Unlock()
+		return l.down
+	}
+	me := &listener{got, make(chan struct{})}
+	l.listeners[me] = true
+	l.mu.Unlock()
+	if err := ready(); err != nil {
+		return err
+	}
+	select {
+	case <-me.cut:
+		return errors.New("cut")
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// commit logs a change, and tells it to those who listen.
+func (l *fakeLog) commit(c store.Change) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.entries = append(l.entries, c)
+	for listener := range l.listeners {
+		listener.got(c)
+	}
+}
+
+// cut ends all listening, and everything else fails with err.
+func (l *fakeLog) cut(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.down = err
+	for listener := range l.listeners {
+		close(listener.cut)
+	}
+	clear(l.listeners)
+}
+
+// sink records what it is told.
+type sink struct {
+	mu    sync.Mutex
+	told  []string
+	wakes chan struct{}
+}
+
+func (s *sink) add(format string, args ...any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.told = append(s.told, fmt.Sprintf(format, args...))
+	select {
+	case s.wakes <- struct{}{}:
+	default:
+	}
+}
+
+func (s *sink) Revoke(ids ...uuid.UUID)     { s.add("revoke %v", ids) }
+func (s *sink) Doubt(time.Time)             { s.add("doubt") }
+func (s *sink) DoubtUsers(ids ...uuid.UUID) { s.add("users %v", ids) }
+func (s *sink) FeedLost(time.Time)          { s.add("lost") }
+func (s *sink) FeedLive()                   { s.add("live") }
+func (s *sink) Expire()                     { s.add("tenants") }
+
+// until waits for the last thing told to be this, and returns everything told
+// since the last time.
+func (s *sink) until(t *testing.T, last string) []string {
+	t.Helper()
+	for deadline := time.After(10 * time.Second); ; {
+		s.mu.Lock()
+		if i := slices.Index(s.told, last); i >= 0 {
+			told := s.told[:i+1]
+			s.told = s.told[i+1:]
+			s.mu.Unlock()
+			return told
+		}
+		s.mu.Unlock()
+		select {
+		case <-s.wakes:
+		case <-deadline:
+			t.Fatalf("never told: %s; told %v", last, s.told)
+		}
+	}
+}
+
+func start(t *testing.T, l *fakeLog, poll time.Duration) (*revocation.Feed, *sink) {
+	t.Helper()
+	l.listeners = map[*listener]bool{}
+	s := &sink{wakes: make(chan struct{}, 1)}
+	f := revocation.New(revocation.Config{
+		Store: l, Grants: s, Tenants: s, Poll: poll, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); f.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-done })
+	return f, s
+}
+
+func ended(ids ...uuid.UUID) store.Change {
+	c := store.Change{Kind: store.TokensEnded}
+	for _, id := range ids {
+		c.IDs = append(c.IDs, id.String())
+	}
+	return c
+}
+
+var modes = map[string]struct {
+	log  func() *fakeLog
+	poll time.Duration
+	mode string
+}{
+	"listen":                   {func() *fakeLog { return new(fakeLog) }, 0, "listen"},
+	"poll":                     {func() *fakeLog { return new(fakeLog) }, time.Millisecond, "poll"},
+	"where nobody can be told": {func() *fakeLog { return &fakeLog{noListen: true} }, 0, "poll"},
+}
+
+// TestFeed_Delivers: every kind of change reaches who it is for.
+func TestFeed_Delivers(t *testing.T) {
+	t.Parallel()
+	for name, m := range modes {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := m.log()
+			f, s := start(t, l, m.poll)
+			first := s.until(t, "live")
+			if !slices.Equal(first, []string{"doubt", "tenants", "live"}) {
+				t.Errorf("at first: %v", first)
+			}
+			a, b := uuid.New(), uuid.New()
+			l.commit(ended(a, b))
+			s.until(t, fmt.Sprintf("revoke %v", []uuid.UUID{a, b}))
+			l.commit(store.Change{Kind: store.UsersChanged, IDs: []string{a.String(), "no uuid"}})
+			s.until(t, fmt.Sprintf("users %v", []uuid.UUID{a}))
+			l.commit(store.Change{Kind: store.TenantsChanged})
+			s.until(t, "tenants")
+			for _, kind := range []store.ChangeKind{store.TokensChanged, store.Everything, "of the future"} {
+				l.commit(store.Change{Kind: kind})
+				s.until(t, "doubt")
+			}
+			if st := f.Status(); st.State != revocation.Live || st.Mode != m.mode || st.Changes < 6 || st.Losses != 0 || st.Err != "" {
+				t.Errorf("%+v", st)
+			}
+		})
+	}
+}
+
+// TestFeed_CatchesUp: what was committed while the feed was lost is delivered
+// before it counts as live again.
+func TestFeed_CatchesUp(t *testing.T) {
+	t.Parallel()
+	for name, m := range modes {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := m.log()
+			f, s := start(t, l, m.poll)
+			s.until(t, "live")
+			for range 3 {
+				l.cut(errors.New("down"))
+				s.until(t, "lost")
+				if st := f.Status(); st.State != revocation.Lost || st.Err == "" {
+					t.Errorf("%+v", st)
+				}
+				missed := uuid.New()
+				l.commit(ended(missed))
+				l.cut(nil)
+				told := s.until(t, "live")
+				if !slices.Contains(told, fmt.Sprintf("revoke %v", []uuid.UUID{missed})) {
+					t.Errorf("live again without what was missed: %v", told)
+				}
+			}
+			if st := f.Status(); st.Losses != 3 {
+				t.Errorf("%+v", st)
+			}
+		})
+	}
+}
+
+// TestFeed_Gap: what was pruned before it was read may have been anything.
+func TestFeed_Gap(t *testing.T) {
+	t.Parallel()
+	l := new(fakeLog)
+	_, s := start(t, l, 0)
+	s.until(t, "live")
+	l.cut(errors.New("down"))
+	s.until(t, "lost")
+	l.commit(ended(uuid.New()))
+	l.mu.Lock()
+	l.pruned = len(l.entries)
+	l.mu.Unlock()
+	l.cut(nil)
+	if told := s.until(t, "live"); !slices.Contains(told, "doubt") {
+		t.Errorf("%v", told)
+	}
+}
+
+// TestFeed_InstallsLater: a database that is down or lacks a right at first
+// costs nothing but the time.
+func TestFeed_InstallsLater(t *testing.T) {
+	t.Parallel()
+	l := &fakeLog{installErr: store.ErrSchema}
+	f, s := start(t, l, 0)
+	for deadline := time.Now().Add(10 * time.Second); f.Status().Err == ""; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the feed does not say why it waits")
+		}
+	}
+	if st := f.Status(); st.State != revocation.Waiting {
+		t.Errorf("%+v", st)
+	}
+	l.mu.Lock()
+	l.installErr = nil
+	l.mu.Unlock()
+	s.until(t, "live")
+	if st := f.Status(); st.State != revocation.Live || st.Err != "" {
+		t.Errorf("%+v", st)
+	}
+}

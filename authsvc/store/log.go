@@ -1,0 +1,65 @@
+package store
+
+import (
+	"context"
+	"time"
+)
+
+// ChangeKind tells what a change is about. It is a closed set; the values are
+// those of the log.
+type ChangeKind string
+
+// The kinds.
+const (
+	// TokensEnded are tokens that were deleted before their expiry.
+	TokensEnded ChangeKind = "ended"
+	// TokensChanged are tokens whose rows are others now, which only somebody
+	// with a database client does.
+	TokensChanged ChangeKind = "changed"
+	// UsersChanged are users who were deleted or moved to another tenant.
+	UsersChanged ChangeKind = "users"
+	// TenantsChanged is a tenant tree that is another now.
+	TenantsChanged ChangeKind = "tenants"
+	// Everything is a table that was emptied at once.
+	Everything ChangeKind = "everything"
+)
+
+// Change is an entry of the revocation log. IDs are uuids of tokens or users,
+// none for the other kinds.
+type Change struct {
+	Kind ChangeKind
+	IDs  []string
+}
+
+// Position is a place in the log. It means something to the store it comes
+// from only; 0 is before everything.
+type Position int64
+
+// Log is the revocation log: what ended early, whoever ended it, written by
+// triggers on the service's own tables and so by every program that writes to
+// them. Its tables, functions and triggers are named xivo_edge_… and are no
+// part of the historical schema: [Log.RemoveLog] leaves no trace of them.
+type Log interface {
+	// InstallLog creates them where they are missing, or of another version.
+	// It is safe to call from several processes at once. An error wraps
+	// [ErrSchema] when the role may not.
+	InstallLog(ctx context.Context) error
+	// RemoveLog removes them. Without them it does nothing.
+	RemoveLog(ctx context.Context) error
+	// LogEnd returns a position such that every change committed after the
+	// call is read from it. [ErrSchema] when there is no log.
+	LogEnd(ctx context.Context) (Position, error)
+	// ReadLog returns the changes committed since from was returned, some of
+	// those before again, and the position to go on from. gap is true when
+	// some were pruned meanwhile: then nothing read before from can be
+	// trusted any more.
+	ReadLog(ctx context.Context, from Position) (changes []Change, next Position, gap bool, err error)
+	// PruneLog removes entries older than before and returns how many.
+	PruneLog(ctx context.Context, before time.Time) (int, error)
+	// Listen calls got for every change at the moment it is committed. It
+	// calls ready once it has begun to, after which no change is missed, and
+	// returns with an error when that has come to an end, so also when ready
+	// returns one and when ctx is done. Both are called from one goroutine.
+	// The error wraps [errors.ErrUnsupported] where the database cannot tell.
+	Listen(ctx context.Context, ready func() error, got func(Change)) error
+}

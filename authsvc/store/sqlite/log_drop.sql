@@ -1,0 +1,9 @@
+drop trigger if exists xivo_edge_ended;
+drop trigger if exists xivo_edge_changed;
+drop trigger if exists xivo_edge_deleted;
+drop trigger if exists xivo_edge_moved;
+drop trigger if exists xivo_edge_tenants_inserted;
+drop trigger if exists xivo_edge_tenants_updated;
+drop trigger if exists xivo_edge_tenants_deleted;
+drop table if exists xivo_edge_revocation;
+drop table if exists xivo_edge_state;
