@@ -47,7 +47,7 @@ var allowed = map[string][]string{
 	},
 	"authsvc": {
 		"authsvc/assertion", "authsvc/backends", "authsvc/cache", "authsvc/grant", "authsvc/guard", "authsvc/httpapi",
-		"authsvc/password", "authsvc/sessions", "authsvc/store", "authsvc/tenants", "authsvc/throttle", "authsvc/tokens", "authsvc/users",
+		"authsvc/password", "authsvc/revocation", "authsvc/sessions", "authsvc/store", "authsvc/tenants", "authsvc/throttle", "authsvc/tokens", "authsvc/users",
 	},
 }
 
