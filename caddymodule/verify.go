@@ -144,9 +144,12 @@ func (v *Verify) described(r *http.Request) (method, target string, reason guard
 }
 
 // aliasesForwarded reports whether name is a spelling of X-Forwarded-* or
-// X-Original-* other than with dashes, which some servers read as the same.
+// X-Original-* other than with dashes, which some servers read as the same; or
+// such a spelling of a header that is ours to set: a proxy that copies ours
+// overwrites the real name only, and passes the alias on to an upstream that
+// may prefer it (Traefik GHSA-5m6w-wvh7-57vm).
 func aliasesForwarded(name string) bool {
-	return strings.ContainsAny(name, "_.") && (hasPrefixFold(name, "x-forwarded-") || hasPrefixFold(name, "x-original-"))
+	return strings.ContainsAny(name, "_.") && (hasPrefixFold(name, "x-forwarded-") || hasPrefixFold(name, "x-original-") || isIdentity(name))
 }
 
 var (
