@@ -1,0 +1,533 @@
+package caddymodule
+
+import (
+	"bufio"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/wazo-edge/xivo-auth/authsvc/acl"
+	"github.com/wazo-edge/xivo-auth/authsvc/routes"
+)
+
+// The routes of P7. Literals stand beside parameters of every kind, below
+// other literals and parameters, and with other methods than they.
+var routerRules = []routerRule{
+	{"GET", "/1.1/users", "p.users.read"},
+	{"POST", "/1.1/users", "p.users.create"},
+	{"GET", "/1.1/users/<uuid:user_uuid>", "p.users.{user_uuid}.read"},
+	{"DELETE", "/1.1/users/<uuid:user_uuid>", "p.users.{user_uuid}.delete"},
+	{"GET", "/1.1/users/me", "p.users.self.read"},
+	{"GET", "/1.1/users/<uuid:user_uuid>/lines", "p.users.{user_uuid}.lines.read"},
+	{"GET", "/1.1/users/all/<string:kind>", "p.all.{kind}.read"},
+	{"GET", "/1.1/lines/<int:line_id>", "p.lines.{line_id}.read"},
+	{"PUT", "/1.1/lines/<int:line_id>", "p.lines.{line_id}.update"},
+	{"GET", "/1.1/lines/first", "p.lines.first.read"},
+	{"GET", "/1.1/lines/0", "p.zero.read"},
+	{"GET", "/1.1/lines/<int:line_id>/ext/<string:exten>", "p.lines.{line_id}.ext.{exten}.read"},
+	{"GET", "/1.1/lines/0/ext/all", "p.zero.ext.read"},
+	{"GET", "/1.1/names/<string:name>", "p.names.{name}.read"},
+	{"DELETE", "/1.1/names/<string:name>", "p.names.{name}.delete"},
+	{"GET", "/1.1/names/public", "public"},
+	{"GET", "/1.1/names/x.y", "p.dotted.read"},
+	{"GET", "/1.1/names/<string:name>/<string:sub>", "p.names.{name}.{sub}.read"},
+	{"GET", "/1.1/names/public/open", "public"},
+	{"GET", "/1.1/Names/<string:name>", "p.upper.{name}.read"},
+	{"GET", "/1.1/status", "public"},
+	{"GET", "/1.1/session", "token"},
+	{"GET", "/1.1/mixed/<int:id>/<uuid:u>/<string:s>", "p.mixed.{id}.{u}.{s}.read"},
+	{"GET", "/1.1/\u00e9t\u00e9/<string:s>", "p.summer.{s}.read"},
+	{"GET", "/1.1/dir/", "p.dir.read"},
+}
+
+// routerRule is a rule in werkzeug's words.
+type routerRule struct{ Method, Rule, Needs string }
+
+// MarshalJSON is for routed.py.
+func (r routerRule) MarshalJSON() ([]byte, error) {
+	return json.Marshal(map[string]string{"method": r.Method, "rule": r.Rule, "needs": r.Needs})
+}
+
+// template is the rule in ours.
+func (r routerRule) template() (template string, types map[string]routes.Type) {
+	types = map[string]routes.Type{}
+	for seg := range strings.SplitSeq(r.Rule[1:], "/") {
+		template += "/"
+		if converter, name, is := strings.Cut(strings.Trim(seg, "<>"), ":"); is {
+			template += "{" + name + "}"
+			types[name] = map[string]routes.Type{"int": routes.Integer, "uuid": routes.UUID}[converter]
+		} else {
+			template += seg
+		}
+	}
+	return template, types
+}
+
+const (
+	uuid1 = "0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d"
+	uuid2 = "ffffffff-eeee-4ddd-8ccc-bbbbbbbbbbbb"
+)
+
+// routerACLs are those of the tokens; nil is no token, and one that is empty a
+// token without accesses.
+var routerACLs = [][]string{
+	{"p.#", "!p.users." + uuid1 + ".#", "!p.lines.7.#", "!p.names.x_y.#", "!p.zero.#", "!p.upper.#"},
+	{"p.users.*.read", "p.lines.*.read", "p.lines.*.ext.*.read", "p.names.a.read", "p.names.*.*.read", "!p.names.a.b.read", "!p.lines.42.read", "p.dir.read"},
+	{"p.users." + uuid1 + ".*", "p.users." + uuid2 + ".lines.read", "p.lines.7.#", "p.lines.first.read", "p.dotted.read", "p.summer.#", "p.mixed.7.*.*.read", "p.upper.*.read"},
+	{"p.#"},
+	{},
+	nil,
+}
+
+// A routerCase is a request and what it was made of.
+type routerCase struct {
+	class    string // "" is as any client spells it
+	host     string
+	method   string
+	prefix   string
+	path     string // and query
+	token    int    // index of routerACLs
+	ordinary bool
+}
+
+// caseMaker draws cases. The values are those that a client may well send, and
+// those that are something else to one of the two who read them.
+type caseMaker struct{ *rand.Rand }
+
+func (m caseMaker) pick(from ...string) string { return from[m.IntN(len(from))] }
+
+func (m caseMaker) value(converter string) (value, class string) {
+	odd := m.IntN(100) < 40
+	switch {
+	case converter == "int" && odd:
+		return m.pick("007", "00", "000", "042", "0042", "%30%307", "%D9%A7", "7%D9%A3", "%EF%BC%97", "\u0667", "%C2%B2", "+7", "-7", "7%20", "%207", "7_0", "1e3", "0x7", "7.0", "7.", "first", "fir%73t",
+			"99999999999999999999999999", strings.Repeat("0", 300)+"7", "7%0A", "7%00", "me"), "odd int"
+	case converter == "int":
+		return m.pick("0", "1", "7", "42", "1000", "2147483648"), ""
+	case converter == "uuid" && odd:
+		return m.pick(strings.ToUpper(uuid1), strings.ToUpper(uuid2), uuid1[:10]+strings.ToUpper(uuid1[10:]), strings.ReplaceAll(uuid1, "-", ""), strings.ReplaceAll(uuid1, "-", "%2D"), "%30"+uuid1[1:],
+			"{"+uuid1+"}", "urn:uuid:"+uuid1, uuid1+"%0A", uuid1+"%20", uuid1+".", uuid1[:35], "0A1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4%64", strings.Replace(uuid1, "0", "%EF%BC%90", 1), "ME", "m%65", "all"), "odd uuid"
+	case converter == "uuid":
+		return m.pick(uuid1, uuid2, "00000000-0000-0000-0000-000000000000", "me"), ""
+	case odd:
+		return m.pick("%61", "x%2Ey", "x%2ey", "p%75blic", "PUBLIC", "Public", "public%20", "me", "my_session", "%2A", "%23", "%3Fa", "%25", "%252F", "a%2Fb", "a%5Cb", "a%3Bb", "a;b=c", "...", ".a", "a.", "%2e%2e", "..",
+			".", "%FF", "%C0%AF", "%E2%80%A8", "%C2%A0", "%C2%85", "a%09", "%EF%BD%81", "%C4%B0", "%C3%9F", "7%D9%A3", "%D9%A3", "\u00e9", "\xe9", "{name}", "%7Bname%7D", "%7B0%7D", "a%0A", "a%0D", "a%00", "a%7F", "\"a\"", "<a>", "|", "^", "`"), "odd text"
+	}
+	return m.pick("a", "b", "bob", "x.y", "x_y", "public", "open", "first", "all", "lines", "0", "7", "a%20b", "a+b", "a:b", "a@b", "a&b", "a=b", "~a", "a-b", "%C3%A9", "(a)", "a,b", "$", "*", "!a", "'a'"), ""
+}
+
+// mutations change what was spelled well.
+var mutations = []struct {
+	class  string
+	mutate func(m caseMaker, segs []string) string
+}{
+	{"slash at the end", func(_ caseMaker, s []string) string { return join(s) + "/" }},
+	{"two slashes", func(m caseMaker, s []string) string { return join(slices.Insert(s, m.IntN(len(s)), "")) }},
+	{"dot segment", func(m caseMaker, s []string) string {
+		return join(slices.Insert(s, m.IntN(len(s)+1), m.pick(".", "..", "%2e%2e", "%2E", ".%2e")))
+	}},
+	{"up and down again", func(m caseMaker, s []string) string {
+		i := m.IntN(len(s))
+		return join(slices.Insert(s, i, m.pick("status", "x", "names"), m.pick("..", "%2e%2e", "..;", "..%2f")))
+	}},
+	{"matrix parameter", func(m caseMaker, s []string) string {
+		i := m.IntN(len(s))
+		s[i] += m.pick(";", ";a=b", "%3B", "%3Ba=b")
+		return join(s)
+	}},
+	{"encoded slash", func(m caseMaker, s []string) string {
+		i := m.IntN(len(s))
+		s[i] += m.pick("%2F", "%2f", "%5C", "\\", "%252F")
+		return join(s)
+	}},
+	{"joined by an encoded slash", func(m caseMaker, s []string) string {
+		if len(s) < 2 {
+			return join(s)
+		}
+		i := m.IntN(len(s) - 1)
+		s[i] += m.pick("%2F", "%2f", "%5c") + s[i+1]
+		return join(slices.Delete(s, i+1, i+2))
+	}},
+	{"end of text", func(m caseMaker, s []string) string {
+		return join(s) + m.pick("%00", "%0A", "%0D", "%20", "%23", "%3F", "%23/../status", "%3F/../../1.1/status", "#", "#/../status", "%09", "%C2%85", "%E2%80%A8")
+	}},
+	{"a letter encoded", func(m caseMaker, s []string) string {
+		i := m.IntN(len(s))
+		if seg := s[i]; seg != "" && !strings.Contains(seg, "%") {
+			j := m.IntN(len(seg))
+			s[i] = seg[:j] + fmt.Sprintf(m.pick("%%%02x", "%%%02X"), seg[j]) + seg[j+1:]
+		}
+		return join(s)
+	}},
+	{"a letter encoded twice", func(m caseMaker, s []string) string {
+		i := m.IntN(len(s))
+		if seg := s[i]; seg != "" && !strings.Contains(seg, "%") {
+			j := m.IntN(len(seg))
+			s[i] = seg[:j] + fmt.Sprintf("%%25%02X", seg[j]) + seg[j+1:]
+		}
+		return join(s)
+	}},
+	{"bad escape", func(m caseMaker, s []string) string { return join(s) + m.pick("%", "%4", "%zz", "%u0061", "%%") }},
+	{"other case", func(m caseMaker, s []string) string {
+		i := m.IntN(len(s))
+		if s[i] == "" || strings.Contains(s[i], "%") {
+			return join(s)
+		}
+		s[i] = m.pick(strings.ToUpper(s[i]), strings.ToLower(s[i]), strings.ToUpper(s[i][:1])+s[i][1:])
+		return join(s)
+	}},
+	{"segment more", func(m caseMaker, s []string) string {
+		return join(slices.Insert(s, m.IntN(len(s)+1), m.pick("lines", "ext", "7", uuid1, "public", "1.1", "names")))
+	}},
+	{"segment less", func(m caseMaker, s []string) string {
+		i := m.IntN(len(s))
+		return join(slices.Delete(s, i, i+1))
+	}},
+	{"query", func(m caseMaker, s []string) string {
+		return join(s) + m.pick("?x=/1.1/status", "?/../status", "??", "?token="+uuid1, "?x=%00", "?a;b", "?#")
+	}},
+	{"absolute", func(m caseMaker, s []string) string { return m.pick("http://x", "//x", "http:", "/http://x") + join(s) }},
+	{"long", func(m caseMaker, s []string) string {
+		return join(s) + m.pick(strings.Repeat("/x", 40), "/"+strings.Repeat("y", 9<<10))
+	}},
+}
+
+func join(segs []string) string { return "/" + strings.Join(segs, "/") }
+
+func (m caseMaker) next() routerCase {
+	r := routerRules[m.IntN(len(routerRules))]
+	c := routerCase{method: r.Method, token: m.IntN(len(routerACLs)), ordinary: true}
+	add := func(class string) {
+		if class != "" {
+			c.class, c.ordinary = cmp.Or(c.class, class), false
+		}
+	}
+	var segs []string
+	for seg := range strings.SplitSeq(r.Rule[1:], "/") {
+		if converter, _, is := strings.Cut(strings.Trim(seg, "<>"), ":"); is {
+			value, class := m.value(converter)
+			add(class)
+			seg = value
+		}
+		segs = append(segs, strings.ReplaceAll(seg, "\u00e9t\u00e9", "%C3%A9t%C3%A9"))
+	}
+	c.path = join(segs)
+	if m.IntN(100) < 45 {
+		mutation := mutations[m.IntN(len(mutations))]
+		// What it comes to may be as good as before, but no client is asked
+		// to spell it so.
+		c.class, c.ordinary = mutation.class, false
+		c.path = mutation.mutate(m, segs)
+	}
+	switch n := m.IntN(100); {
+	case n < 8:
+		c.method = "HEAD"
+	case n < 18:
+		c.method = m.pick("GET", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "X")
+	case n < 22:
+		c.method = m.pick(strings.ToLower(c.method), c.method[:1]+strings.ToLower(c.method[1:]))
+		add("method in lower case")
+	}
+	c.host = m.pick("deny", "public", "token", "below")
+	if c.host == "below" {
+		c.prefix = "/api/p"
+		if m.IntN(100) < 20 {
+			c.prefix = m.pick("/API/p", "/api/P", "/api/%70", "/%61pi/p", "/api/p-x", "/api/p.", "/api//p", "/api/x/../p", "/api%2Fp", "/api/p/api/p", "", "/api/p;x")
+			add("odd prefix")
+		}
+	}
+	return c
+}
+
+// wire is a connection that is kept.
+type wire struct {
+	addr string
+	conn net.Conn
+	r    *bufio.Reader
+}
+
+func (w *wire) close() {
+	if w.conn != nil {
+		_ = w.conn.Close()
+		w.conn = nil
+	}
+}
+
+func (w *wire) ask(method, request string) (r reply, err error) {
+	for range 3 { // the other side may have closed it
+		if r, err = w.once(method, request); err == nil {
+			return r, nil
+		}
+		w.close()
+	}
+	return r, err
+}
+
+func (w *wire) once(method, request string) (reply, error) {
+	if w.conn == nil {
+		conn, err := net.Dial("tcp", w.addr)
+		if err != nil {
+			return reply{}, err
+		}
+		w.conn, w.r = conn, bufio.NewReader(conn)
+	}
+	if _, err := io.WriteString(w.conn, request); err != nil {
+		return reply{}, err
+	}
+	resp, err := http.ReadResponse(w.r, &http.Request{Method: method})
+	if err != nil {
+		return reply{}, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if resp.Close || err != nil {
+		w.close()
+	}
+	return reply{resp.StatusCode, resp.Header, string(body)}, err
+}
+
+// served is what an upstream routed a request to.
+type served struct{ Rule, Needs string }
+
+// routedTo reads it off an answer; ok is false where no upstream answered.
+func routedTo(r reply) (to served, ok bool) {
+	told := r.header.Get("X-Routed")
+	if told == "" {
+		return to, false
+	}
+	if err := json.Unmarshal([]byte(told), &to); err != nil {
+		panic(err)
+	}
+	return to, true
+}
+
+// figures count what became of the cases of one class.
+type figures struct{ all, through, served, refused, stricter int }
+
+// P7: the proxy's matcher and the application's router disagreed on a path
+// (Caddy CVE-2026-27587, CVE-2026-27588). What werkzeug routes behind
+// cheroot is what the guard has judged: no request reaches an endpoint whose
+// access its token does not hold, and every ordinary one does that may.
+func TestSec_P7(t *testing.T) {
+	spec, err := json.Marshal(routerRules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wsgi := startWSGI("routed.py", string(spec))
+	t.Cleanup(wsgi.stop)
+	wsgi.need(t)
+	c := sec{wsgi: wsgi}
+	var lines strings.Builder
+	var typed []routes.Route
+	for _, r := range routerRules {
+		template, types := r.template()
+		route := routes.Route{Method: r.Method, Template: template, Types: types}
+		var word bool
+		if route.Kind, word = routes.ParseKind(r.Needs); !word {
+			route.Kind, route.ACL = routes.Access, r.Needs
+		}
+		typed = append(typed, route)
+		fmt.Fprintf(&lines, " route %s %s %s\n", r.Method, template, r.Needs)
+	}
+	for _, host := range []string{"deny", "token", "public", "below"} {
+		options, behind := "unmatched "+host, ""
+		if host == "below" {
+			options, behind = "unmatched public\nprefix /api/p", "uri strip_prefix /api/p\n"
+		}
+		c.service += "service " + host + " {\n" + options + "\n" + lines.String() + "}\n"
+		c.gates = append(c.gates, gateSpec{host: host, args: host, behind: behind})
+	}
+	s := newSeams(t, c)
+	// The types of parameters, which specifications know and routes that are
+	// given one by one do not.
+	table, problems := routes.New(typed)
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	for _, known := range []bool{false, true} {
+		name := "types unknown"
+		if known {
+			name = "types known"
+			loaded, err := caddy.ActiveContext().AppIfConfigured("xivo_auth")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range loaded.(*App).policies {
+				p.Table = table
+			}
+		}
+		t.Run(name, func(t *testing.T) { newRouterRun(s, known).run(t, 3000) })
+	}
+}
+
+// routerRun is one run of P7.
+type routerRun struct {
+	*seams
+	tokens []string
+	acls   []*acl.ACL
+	self   acl.Self
+	typed  bool
+	maker  caseMaker
+
+	mu    sync.Mutex
+	count map[string]*figures
+}
+
+func newRouterRun(s *seams, typed bool) *routerRun {
+	seed := uint64(1)
+	if typed {
+		seed = 2
+	}
+	run := &routerRun{seams: s, typed: typed, maker: caseMaker{rand.New(rand.NewPCG(7, seed))}, count: map[string]*figures{}, self: acl.Self{AuthID: []byte(s.alice.UUID)}}
+	for _, list := range routerACLs {
+		token := ""
+		if list != nil {
+			token = s.mint(s.alice, list...)
+		}
+		run.tokens = append(run.tokens, token)
+		run.acls = append(run.acls, acl.Compile(list))
+	}
+	return run
+}
+
+// holds reports whether the token of a case holds what an endpoint needs.
+func (run *routerRun) holds(c *routerCase, needs string) bool {
+	switch needs {
+	case "public":
+		return true
+	case "token":
+		return run.tokens[c.token] != ""
+	}
+	return run.tokens[c.token] != "" && run.acls[c.token].Match(needs, run.self)
+}
+
+func (run *routerRun) run(t *testing.T, n int) {
+	cases := make(chan routerCase)
+	var workers sync.WaitGroup
+	for range 2 {
+		workers.Go(func() {
+			wires := map[string]*wire{
+				"guard": {addr: fmt.Sprintf("127.0.0.1:%d", run.port)}, "proxy": {addr: fmt.Sprintf("127.0.0.1:%d", run.port2)},
+				"endpoint": {addr: fmt.Sprintf("127.0.0.1:%d", run.endpoint)}, "direct": {addr: run.wsgi.addr},
+			}
+			for c := range cases {
+				run.one(t, c, wires)
+			}
+			for _, w := range wires {
+				w.close()
+			}
+		})
+	}
+	for range n {
+		cases <- run.maker.next()
+	}
+	close(cases)
+	workers.Wait()
+
+	var sum figures
+	for _, class := range slices.Sorted(maps.Keys(run.count)) {
+		f := run.count[class]
+		t.Logf("%-28s %5d requests: %5d passed, of which %5d were served; %5d refused, of which %4d would have been served and allowed",
+			cmp.Or(class, "ordinary"), f.all, f.through, f.served, f.refused, f.stricter)
+		sum.all, sum.through, sum.served, sum.refused, sum.stricter = sum.all+f.all, sum.through+f.through, sum.served+f.served, sum.refused+f.refused, sum.stricter+f.stricter
+	}
+	t.Logf("%-28s %5d requests: %5d passed, of which %5d were served; %5d refused, of which %4d would have been served and allowed",
+		"all", sum.all, sum.through, sum.served, sum.refused, sum.stricter)
+	// A test of which nothing passes, or nothing is refused, tells nothing.
+	if plain := run.count[""]; plain == nil || plain.served < n/20 || plain.refused < n/20 || sum.served-plain.served < n/50 {
+		t.Errorf("the cases are not what they are meant to be: %+v", plain)
+	}
+}
+
+func (run *routerRun) one(t *testing.T, c routerCase, wires map[string]*wire) {
+	header := []string{"X-Up", "wsgi", "Connection", "keep-alive"}
+	if token := run.tokens[c.token]; token != "" {
+		header = append(header, "X-Auth-Token", token)
+	}
+	ask := func(where, method, target string, header ...string) reply {
+		r, err := wires[where].ask(method, head(method, target, c.host, header)+"\r\n")
+		if err != nil {
+			t.Errorf("%s %s %.200q: %v", where, method, target, err)
+		}
+		return r
+	}
+	what := fmt.Sprintf("%s (%s) %s %.200q, token %d", cmp.Or(c.class, "ordinary"), c.host, c.method, c.prefix+c.path, c.token)
+
+	guarded := ask("guard", c.method, c.prefix+c.path, header...)
+	got, through := routedTo(guarded)
+	if through && guarded.status == http.StatusOK && !run.holds(&c, got.Needs) {
+		t.Errorf("%s: let through the guard to %s, which needs %s", what, got.Rule, got.Needs)
+	}
+	if !through && guarded.status/100 != 4 {
+		t.Errorf("%s: the guard answers %d %s", what, guarded.status, guarded.body)
+	}
+
+	// The endpoint judges alike, but for what net/http refuses by itself.
+	judged := ask("endpoint", "GET", "/verify", append(header, "X-Forwarded-Method", c.method, "X-Forwarded-Uri", c.prefix+c.path)...)
+	if allowed := judged.status == http.StatusOK; allowed != through && (allowed || guarded.status != http.StatusBadRequest) {
+		t.Errorf("%s: the guard answers %d and the endpoint %d %s", what, guarded.status, judged.status, judged.body)
+	}
+	proxied := ask("proxy", c.method, c.prefix+c.path, header...)
+	if to, passed := routedTo(proxied); passed && proxied.status == http.StatusOK && !run.holds(&c, to.Needs) {
+		t.Errorf("%s: let through the proxy to %s, which needs %s", what, to.Rule, to.Needs)
+	}
+
+	// What the router makes of it without anybody in between.
+	direct, reached := reply{}, false
+	var to served
+	if c.host != "below" || c.prefix == "/api/p" {
+		direct = ask("direct", c.method, c.path, header...)
+		to, reached = routedTo(direct)
+		reached = reached && direct.status == http.StatusOK
+	}
+	if reached && judged.status == http.StatusOK && !run.holds(&c, to.Needs) {
+		t.Errorf("%s: let through the endpoint to %s, which needs %s", what, to.Rule, to.Needs)
+	}
+	may := reached && run.holds(&c, to.Needs)
+	if may && c.ordinary && (!through || guarded.status != http.StatusOK || got != to) {
+		t.Errorf("%s: may go to %s, but the guard answers %d %+v %s", what, to.Rule, guarded.status, got, guarded.body)
+	}
+	if may && c.ordinary && proxied.status != http.StatusOK {
+		t.Errorf("%s: may go to %s, but the proxy answers %d %s", what, to.Rule, proxied.status, proxied.body)
+	}
+	// Where the types are known, all that is lost is what can be read in two ways.
+	if may && !through && run.typed && guarded.status != http.StatusBadRequest {
+		t.Errorf("%s: may go to %s, but the guard answers %d %s", what, to.Rule, guarded.status, guarded.body)
+	}
+	// And where it went, it went as it was spelled.
+	if through && reached && guarded.status == http.StatusOK && got != to {
+		t.Errorf("%s: goes to %+v through the guard, and to %+v without", what, got, to)
+	}
+
+	run.mu.Lock()
+	defer run.mu.Unlock()
+	f := run.count[c.class]
+	if f == nil {
+		f = new(figures)
+		run.count[c.class] = f
+	}
+	f.all++
+	switch {
+	case !through:
+		f.refused++
+		if may {
+			f.stricter++
+		}
+	default:
+		f.through++
+		if guarded.status == http.StatusOK {
+			f.served++
+		}
+	}
+}
