@@ -101,6 +101,7 @@ type Service struct {
 
 	cfg      Config
 	grants   *cache.Cache
+	tenants  *tenants.Snapshot
 	tokens   *tokens.Service
 	guard    guard.Guard
 	mux      *httpapi.Mux
@@ -161,6 +162,7 @@ func New(cfg Config, set Settings) (*Service, error) {
 		Checker: password.NewChecker(0),
 		cfg:     cfg,
 		grants:  grants,
+		tenants: tree,
 		guard:   guard.Guard{Grants: grants, Tenants: tree},
 		keyless: keyless,
 	}

@@ -65,7 +65,7 @@ func startPooler(t *testing.T, dsn string) string {
 	port := l.Addr().(*net.TCPAddr).Port
 	_ = l.Close()
 	// It refuses to run as root, and must read its files as somebody else.
-	dir, err := os.MkdirTemp("", "xivo-auth-pooler")
+	dir, err := os.MkdirTemp("", "xivo-auth-pooler") //nolint:usetesting // t.TempDir is below a directory nobody else may enter
 	if err != nil {
 		t.Fatal(err)
 	}

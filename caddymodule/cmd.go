@@ -37,7 +37,7 @@ func init() {
 // Commands are the subcommands of the service. The xivo-auth binary has them
 // at the top.
 func Commands() []caddycmd.Command {
-	return []caddycmd.Command{migrateCommand(), bootstrapCommand(), userCommand(), aclCommand(), routesCommand(), explainCommand()}
+	return []caddycmd.Command{migrateCommand(), bootstrapCommand(), userCommand(), aclCommand(), routesCommand(), explainCommand(), doctorCommand()}
 }
 
 // commandTimeout bounds one command's work on the database.
@@ -51,19 +51,28 @@ func dsnFlag(cmd *cobra.Command) *string {
 
 // openDSN opens the database that a command works on.
 func openDSN(dsn string) (store.Store, error) {
-	if dsn == "" {
+	o := store.Options{MaxConns: 2, Timeout: commandTimeout}
+	dsn, path := whichDSN(dsn)
+	if path != nil {
+		return sqlite.Open(*path, o)
+	}
+	return postgres.Open(dsn, o)
+}
+
+// whichDSN tells which database a command works on: the path of an SQLite file,
+// or without one a Postgres.
+func whichDSN(flag string) (dsn string, path *string) {
+	if dsn = flag; dsn == "" {
 		dsn = os.Getenv("XIVO_AUTH_DSN")
 	}
-	o := store.Options{MaxConns: 2, Timeout: commandTimeout}
-	path, isFile := strings.CutPrefix(dsn, "sqlite:")
-	switch {
-	case dsn == "":
-		return sqlite.Open(defaultSQLitePath(), o)
-	case isFile:
-		return sqlite.Open(path, o)
-	default:
-		return postgres.Open(dsn, o)
+	if dsn == "" {
+		file := defaultSQLitePath()
+		return dsn, &file
 	}
+	if file, isFile := strings.CutPrefix(dsn, "sqlite:"); isFile {
+		return dsn, &file
+	}
+	return dsn, nil
 }
 
 // withUsers runs fn on the accounts of the database. An empty one is told
@@ -90,18 +99,29 @@ func withUsers(cmd *cobra.Command, dsn string, fn func(context.Context, *users.S
 func migrateCommand() caddycmd.Command {
 	return caddycmd.Command{
 		Name:  "migrate",
-		Usage: "[--dsn <dsn>]",
-		Short: "Creates the service's tables in an empty database",
+		Usage: "[--no-feed | --remove-feed] [--dsn <dsn>]",
+		Short: "Creates the service's tables in an empty database, and the revocation feed's",
 		Long: `
 Creates the tables of the service, exactly as the Python service creates them,
 in a database that does not have them yet. A database that has them is left as
 it is; one at another revision is refused.
 
+Then it installs the log of the revocation feed beside them: tables, functions
+and triggers named xivo_edge_, by which nodes hear of what is revoked elsewhere.
+The server does that by itself when its role may; run this as the owner of the
+tables when it may not. --no-feed leaves it out, and --remove-feed takes all of
+it away again and does nothing else. Turn the feed off on every node before
+(feed off), or they go without news.
+
 	xivo-auth migrate
 	xivo-auth migrate --dsn 'postgres://asterisk:secret@localhost/asterisk?sslmode=disable'
+	xivo-auth migrate --remove-feed
 `,
 		CobraFunc: func(cmd *cobra.Command) {
 			dsn := dsnFlag(cmd)
+			noFeed := cmd.Flags().Bool("no-feed", false, "do not install the log of the revocation feed")
+			removeFeed := cmd.Flags().Bool("remove-feed", false, "remove the log of the revocation feed, and do nothing else")
+			cmd.MarkFlagsMutuallyExclusive("no-feed", "remove-feed")
 			cmd.Args = cobra.NoArgs
 			cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 				cmd.SilenceUsage = true
@@ -112,6 +132,13 @@ it is; one at another revision is refused.
 				defer func() { _ = st.Close() }()
 				ctx, cancel := context.WithTimeout(cmd.Context(), commandTimeout)
 				defer cancel()
+				if *removeFeed {
+					if err := st.RemoveLog(ctx); err != nil {
+						return err
+					}
+					fmt.Fprintln(cmd.OutOrStdout(), "the revocation feed is removed")
+					return nil
+				}
 				created, err := st.Migrate(ctx)
 				switch {
 				case err != nil:
@@ -121,6 +148,13 @@ it is; one at another revision is refused.
 				default:
 					fmt.Fprintln(cmd.OutOrStdout(), "the schema is up to date")
 				}
+				if *noFeed {
+					return nil
+				}
+				if err := st.InstallLog(ctx); err != nil {
+					return fmt.Errorf("%w (--no-feed does without)", err)
+				}
+				fmt.Fprintln(cmd.OutOrStdout(), "the revocation feed is installed")
 				return nil
 			}
 		},

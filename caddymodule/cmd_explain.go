@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 
@@ -138,7 +139,7 @@ func printExplanation(w io.Writer, e *guard.Explanation) error {
 		line("auth id", id.AuthID)
 		line("session", id.SessionUUID)
 		line("expires", id.ExpiresAt.Format("2006-01-02T15:04:05Z07:00"))
-		line("accesses", fmt.Sprint(id.Accesses))
+		line("accesses", strconv.Itoa(id.Accesses))
 	}
 	if tn := e.Tenant; tn != nil {
 		line("own tenant", tn.Own)

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -100,8 +101,12 @@ func testCLI(t *testing.T, dsn string, mistakes bool, open func() (store.Store, 
 	run(
 		call{args: "user list", err: "the database is empty: run `xivo-auth migrate` first, or check --dsn"},
 		call{args: "bootstrap", err: "the database is empty"},
-		call{args: "migrate", out: "created the schema\n"},
-		call{args: "migrate", out: "the schema is up to date\n"},
+		call{args: "migrate --no-feed", out: "created the schema\n"},
+		call{args: "migrate --remove-feed", out: "the revocation feed is removed\n"}, // which was not there
+		call{args: "migrate", out: "the schema is up to date\nthe revocation feed is installed\n"},
+		call{args: "migrate", out: "the schema is up to date\nthe revocation feed is installed\n"},
+		call{args: "migrate --remove-feed", out: "the revocation feed is removed\n"},
+		call{args: "migrate --no-feed", out: "the schema is up to date\n"},
 		call{args: "user list", out: "USERNAME +UUID +PURPOSE +ENABLED +TENANT\n"},
 		call{args: "user list --json", out: ""},
 
@@ -119,6 +124,13 @@ func testCLI(t *testing.T, dsn string, mistakes bool, open func() (store.Store, 
 		t.Fatal(err)
 	}
 	defer func() { _ = st.Close() }()
+	if _, err := st.LogEnd(t.Context()); !errors.Is(err, store.ErrSchema) {
+		t.Errorf("the feed's log was removed: %v", err)
+	}
+	run(call{args: "migrate", out: "the schema is up to date\nthe revocation feed is installed\n"})
+	if _, err := st.LogEnd(t.Context()); err != nil {
+		t.Errorf("the feed's log was installed: %v", err)
+	}
 	carol, err := st.UserByName(t.Context(), "carol@example.com")
 	if err != nil || carol.FirstName != "Carol" || carol.LastName != "King" || carol.Purpose != "user" || !carol.Enabled {
 		t.Errorf("carol is %+v, %v", carol, err)
@@ -183,7 +195,7 @@ func testCLI(t *testing.T, dsn string, mistakes bool, open func() (store.Store, 
 func TestCLI_Environment(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("XDG_DATA_HOME", dir)
-	if out, _, err := cli(t, "", "migrate"); err != nil || out != "created the schema\n" {
+	if out, _, err := cli(t, "", "migrate"); err != nil || out != "created the schema\nthe revocation feed is installed\n" {
 		t.Errorf("%q %v", out, err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "caddy", "xivo-auth", "auth.db")); err != nil {
@@ -193,7 +205,7 @@ func TestCLI_Environment(t *testing.T) {
 	t.Setenv("XIVO_AUTH_DSN", "sqlite:"+other)
 	t.Setenv("XIVO_AUTH_BOOTSTRAP_USER", "chief")
 	t.Setenv("XIVO_AUTH_BOOTSTRAP_PASSWORD", "of the environment")
-	if out, _, err := cli(t, "", "migrate"); err != nil || out != "created the schema\n" {
+	if out, _, err := cli(t, "", "migrate"); err != nil || out != "created the schema\nthe revocation feed is installed\n" {
 		t.Errorf("%q %v", out, err)
 	}
 	for _, want := range []string{"created chief\n", "chief exists\n"} {
@@ -209,6 +221,7 @@ func TestCLI_Environment(t *testing.T) {
 func TestCLI_Mistakes(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
 		{"migrate now", `unknown command "now"`},
+		{"migrate --no-feed --remove-feed", "none of the others can be"},
 		{"bootstrap a b", "accepts at most 1 arg(s), received 2"},
 		{"user add", "accepts 1 arg(s), received 0"},
 		{"user passwd a b", "accepts 1 arg(s), received 2"},
@@ -254,7 +267,7 @@ func TestCLI_Commands(t *testing.T) {
 			t.Errorf("%s is not documented", sub.Name())
 		}
 	}
-	if want := []string{"acl", "bootstrap", "explain", "migrate", "routes", "user"}; !slices.Equal(names, want) {
+	if want := []string{"acl", "bootstrap", "doctor", "explain", "migrate", "routes", "user"}; !slices.Equal(names, want) {
 		t.Errorf("commands %v, want %v", names, want)
 	}
 	for _, c := range Commands() {
@@ -271,5 +284,39 @@ func write(t testing.TB, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestCLI_MigrateFeed: the log of revocations comes and goes.
+func TestCLI_MigrateFeed(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "auth.db")
+	dsn := "sqlite:" + path
+	installed := func() bool {
+		st := openDB(t, path)
+		_, err := st.LogEnd(t.Context())
+		return err == nil
+	}
+	for _, c := range []struct {
+		flag, says string
+		want       bool
+	}{
+		{"--no-feed", "created the schema", false},
+		{"", "up to date", true},
+		{"--no-feed", "up to date", true}, // which is not to remove
+		{"--remove-feed", "removed", false},
+		{"--remove-feed", "removed", false},
+		{"", "up to date", true},
+	} {
+		args := []string{"migrate", "--dsn", dsn}
+		if c.flag != "" {
+			args = append(args, c.flag)
+		}
+		out, _, err := cli(t, "", args...)
+		if err != nil || !strings.Contains(out, c.says) || installed() != c.want {
+			t.Errorf("migrate %s: %q %v, installed %v", c.flag, out, err, installed())
+		}
+	}
+	if _, _, err := cli(t, "", "migrate", "--dsn", dsn, "--no-feed", "--remove-feed"); err == nil {
+		t.Error("both flags at once")
 	}
 }

@@ -75,7 +75,7 @@ func (g *Gate) provision(ctx caddy.Context, handler string) error {
 		return err
 	}
 	if g.Assertion && g.Service == "" && g.AssertionAudience == "" && g.Scope != "" {
-		return fmt.Errorf("assertion needs a service or an assertion_audience to be addressed to")
+		return errors.New("assertion needs a service or an assertion_audience to be addressed to")
 	}
 	if err := registerMetrics(ctx.GetMetricsRegistry()); err != nil {
 		return err

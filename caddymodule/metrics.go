@@ -28,11 +28,13 @@ var (
 )
 
 // registerMetrics makes the metrics part of a configuration's registry, once.
+// Those of services are collected from the pool when they are asked for, so
+// that nothing of a service outlives it.
 func registerMetrics(to prometheus.Registerer) error {
 	if to == nil {
 		return nil
 	}
-	for _, c := range []prometheus.Collector{decisions, connections} {
+	for _, c := range []prometheus.Collector{decisions, connections, tallies} {
 		if err := to.Register(c); err != nil && !errors.As(err, new(prometheus.AlreadyRegisteredError)) {
 			return fmt.Errorf("registering metrics: %w", err)
 		}

@@ -484,10 +484,10 @@ func (run *routerRun) one(t *testing.T, c routerCase, wires map[string]*wire) {
 	}
 
 	// What the router makes of it without anybody in between.
-	direct, reached := reply{}, false
+	reached := false
 	var to served
 	if c.host != "below" || c.prefix == "/api/p" {
-		direct = ask("direct", c.method, c.path, header...)
+		direct := ask("direct", c.method, c.path, header...)
 		to, reached = routedTo(direct)
 		reached = reached && direct.status == http.StatusOK
 	}

@@ -192,9 +192,7 @@ func TestSec_L1(t *testing.T) {
 	var answers []string
 	keep := func(r reply) {
 		for len(s.raw.got) > 0 {
-			for _, text := range headerValues(<-s.raw.got, headerAssertion) {
-				secrets = append(secrets, text)
-			}
+			secrets = append(secrets, headerValues(<-s.raw.got, headerAssertion)...)
 		}
 		if text := r.header.Get(headerAssertion); text != "" {
 			secrets = append(secrets, text)

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -69,7 +70,7 @@ func (v *Verify) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("request is %q: it is one of forwarded, original, own", v.Request)
 	}
 	if v.PathPrefix != "" && v.Request != requestOwn {
-		return fmt.Errorf("path_prefix goes with request own only")
+		return errors.New("path_prefix goes with request own only")
 	}
 	prefix, rule := routes.ParsePrefix(v.PathPrefix)
 	if rule != "" {

@@ -10,13 +10,14 @@ import (
 )
 
 const (
-	// DefaultIssuer and DefaultLifetime are what a zero [Config] has.
-	DefaultIssuer   = "xivo-auth"
+	// DefaultIssuer is the claim iss of a zero [Config].
+	DefaultIssuer = "xivo-auth"
+	// DefaultLifetime is the lifetime of one.
 	DefaultLifetime = 30 * time.Second
 	// MinLifetime leaves half of it over whenever an assertion is reused, as
-	// times in it are whole seconds. MaxLifetime bounds what one that was
-	// stolen is good for.
+	// times in it are whole seconds.
 	MinLifetime = 2 * time.Second
+	// MaxLifetime bounds what one that was stolen is good for.
 	MaxLifetime = 60 * time.Second
 )
 
@@ -96,7 +97,7 @@ func (s *Signer) Next(asked *Signer) *Signer {
 	if asked.ring == asked.own {
 		n.ring = n.own
 	}
-	if n.ring.same(s.ring) && n.issuer == s.issuer && n.lifetime == s.lifetime {
+	if n.same(s.ring) && n.issuer == s.issuer && n.lifetime == s.lifetime {
 		return s
 	}
 	n.made = memory()

@@ -1,6 +1,7 @@
 package routes
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -128,7 +129,7 @@ func compile(r Route) (segs []string, l *leaf, err error) {
 	l = &leaf{route: r}
 	if r.Kind == Access {
 		if r.ACL == "" {
-			return nil, nil, fmt.Errorf("the required access is empty")
+			return nil, nil, errors.New("the required access is empty")
 		}
 		if err := l.compileACL(at, order); err != nil {
 			return nil, nil, err

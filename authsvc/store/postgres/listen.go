@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -75,7 +76,7 @@ func listen(dsn string) sqlstore.ListenFunc {
 func listenDSN(dsn string, cfg pq.Config) string {
 	extra := map[string]string{
 		"sslmode":          string(cfg.SSLMode),
-		"connect_timeout":  fmt.Sprint(int(max(cfg.ConnectTimeout, time.Second) / time.Second)),
+		"connect_timeout":  strconv.Itoa(int(max(cfg.ConnectTimeout, time.Second) / time.Second)),
 		"application_name": cfg.ApplicationName,
 	}
 	if u, err := url.Parse(dsn); err == nil && strings.HasPrefix(u.Scheme, "postgres") {
