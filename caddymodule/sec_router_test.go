@@ -82,9 +82,9 @@ const (
 // routerACLs are those of the tokens; nil is no token, and one that is empty a
 // token without accesses.
 var routerACLs = [][]string{
-	{"p.#", "!p.users." + uuid1 + ".#", "!p.lines.7.#", "!p.names.x_y.#", "!p.zero.#", "!p.upper.#"},
-	{"p.users.*.read", "p.lines.*.read", "p.lines.*.ext.*.read", "p.names.a.read", "p.names.*.*.read", "!p.names.a.b.read", "!p.lines.42.read", "p.dir.read"},
-	{"p.users." + uuid1 + ".*", "p.users." + uuid2 + ".lines.read", "p.lines.7.#", "p.lines.first.read", "p.dotted.read", "p.summer.#", "p.mixed.7.*.*.read", "p.upper.*.read"},
+	{"p.#", "!p.users." + uuid1 + ".#", "!p.lines.7.#", "!p.names.x_y.#", "!p.zero.#", "!p.upper.#", "!p.names.007.#", "!p.names." + strings.ToUpper(uuid1) + ".#"},
+	{"p.users.*.read", "p.lines.*.read", "p.lines.*.ext.*.read", "p.names.a.read", "p.names.*.*.read", "!p.names.a.b.read", "!p.lines.42.read", "p.dir.read", "p.names.7.read", "p.names.a b.*"},
+	{"p.users." + uuid1 + ".*", "p.users." + uuid2 + ".lines.read", "p.lines.7.#", "p.lines.first.read", "p.dotted.read", "p.summer.#", "p.mixed.7.*.*.read", "p.upper.*.read", "p.names.7.#", "p.names." + uuid1 + ".#"},
 	{"p.#"},
 	{},
 	nil,
@@ -122,7 +122,7 @@ func (m caseMaker) value(converter string) (value, class string) {
 		return m.pick(uuid1, uuid2, "00000000-0000-0000-0000-000000000000", "me"), ""
 	case odd:
 		return m.pick("%61", "x%2Ey", "x%2ey", "p%75blic", "PUBLIC", "Public", "public%20", "me", "my_session", "%2A", "%23", "%3Fa", "%25", "%252F", "a%2Fb", "a%5Cb", "a%3Bb", "a;b=c", "...", ".a", "a.", "%2e%2e", "..",
-			".", "%FF", "%C0%AF", "%E2%80%A8", "%C2%A0", "%C2%85", "a%09", "%EF%BD%81", "%C4%B0", "%C3%9F", "7%D9%A3", "%D9%A3", "\u00e9", "\xe9", "{name}", "%7Bname%7D", "%7B0%7D", "a%0A", "a%0D", "a%00", "a%7F", "\"a\"", "<a>", "|", "^", "`"), "odd text"
+			".", "%FF", "%C0%AF", "%E2%80%A8", "%C2%A0", "%C2%85", "a%09", "%EF%BD%81", "%C4%B0", "%C3%9F", "7%D9%A3", "%D9%A3", "\u00e9", "\xe9", "{name}", "%7Bname%7D", "%7B0%7D", "007", "007", strings.ToUpper(uuid1), strings.ToUpper(uuid1), "a+%62", "%61+b", "a%2Bb", "a%0A", "a%0D", "a%00", "a%7F", "\"a\"", "<a>", "|", "^", "`"), "odd text"
 	}
 	return m.pick("a", "b", "bob", "x.y", "x_y", "public", "open", "first", "all", "lines", "0", "7", "a%20b", "a+b", "a:b", "a@b", "a&b", "a=b", "~a", "a-b", "%C3%A9", "(a)", "a,b", "$", "*", "!a", "'a'"), ""
 }
