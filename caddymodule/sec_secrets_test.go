@@ -222,7 +222,7 @@ func TestSec_L1(t *testing.T) {
 				}
 				if !s.verify {
 					// The connection ends without an answer.
-					exchange(t, s.port, head("GET", "/users?token="+token, "panic", []string{"X-Auth-Token", token, "Cookie", "tok=" + token})+"\r\n")
+					exchange(s.port, head("GET", "/users?token="+token, "panic", []string{"X-Auth-Token", token, "Cookie", "tok=" + token})+"\r\n")
 				}
 			})
 			keep(s.subrequest(t, "original", "X-Original-Method", "GET", "X-Original-Uri", "/export?token="+token))
