@@ -226,10 +226,23 @@ func (g *Grant) Allows(required string) bool {
 	})
 }
 
+// MayAdd reports whether the holder of the token may put access into a policy
+// (contract: acl.md §4).
+func (g *Grant) MayAdd(access string) bool { return g.acl.MayAdd(access, g.self()) }
+
+// MayRemove reports whether the holder of the token may take access out of a
+// policy.
+func (g *Grant) MayRemove(access string) bool { return g.acl.MayRemove(access, g.self()) }
+
 // Decisive returns the access that decides about required; see
 // [acl.ACL.Decisive].
 func (g *Grant) Decisive(required string) string {
-	return g.acl.Decisive(required, acl.Self{AuthID: g.appendAuthID(nil), SessionID: g.appendSession(nil)})
+	return g.acl.Decisive(required, g.self())
+}
+
+// self is who `me` and `my_session` stand for. Allocates.
+func (g *Grant) self() acl.Self {
+	return acl.Self{AuthID: g.appendAuthID(nil), SessionID: g.appendSession(nil)}
 }
 
 func (g *Grant) appendAuthID(dst []byte) []byte {

@@ -21,6 +21,8 @@ type Access struct {
 	// Tenants answers whether tenant is ancestor or below it.
 	Tenants interface {
 		Contains(ctx context.Context, ancestor, tenant string) (bool, error)
+		// Top is the top tenant, "" while there is none.
+		Top(ctx context.Context) (string, error)
 	}
 }
 
@@ -28,6 +30,7 @@ type Access struct {
 type Caller struct {
 	Grant  *grant.Grant
 	access *Access
+	token  string // as it was sent
 	tenant string // Wazo-Tenant, "" when absent
 }
 
@@ -43,7 +46,7 @@ func (a *Access) admit(r *http.Request, required string) (*Caller, error) {
 	case err != nil:
 		return nil, err
 	}
-	c := &Caller{Grant: held, access: a, tenant: r.Header.Get("Wazo-Tenant")}
+	c := &Caller{Grant: held, access: a, token: token, tenant: r.Header.Get("Wazo-Tenant")}
 	if !held.Allows(required) {
 		return nil, Forbidden(http.StatusUnauthorized, token, required, c.tenant)
 	}
@@ -70,6 +73,15 @@ func (c *Caller) Tenant(ctx context.Context) (string, error) {
 	return c.tenant, nil
 }
 
+// Sees reports whether owner, the tenant of a resource, is tenant or below it.
+// What is elsewhere does not exist for whoever asks in tenant.
+func (c *Caller) Sees(ctx context.Context, tenant, owner string) (bool, error) {
+	if owner == tenant {
+		return true, nil
+	}
+	return c.access.Tenants.Contains(ctx, tenant, owner)
+}
+
 // Users finds users.
 type Users interface {
 	// UserByUUID is [store.ErrNotFound] when there is none.
@@ -80,21 +92,66 @@ type Users interface {
 // about, which User returns, too, or below it. Others do not exist for the
 // caller: 404.
 func (c *Caller) User(ctx context.Context, users Users, uuid string) (u store.User, tenant string, err error) {
+	return find(ctx, c, users.UserByUUID, uuid, func(u store.User) string { return u.TenantUUID }, UnknownUser)
+}
+
+// Groups finds groups.
+type Groups interface {
+	// GroupByUUID is [store.ErrNotFound] when there is none.
+	GroupByUUID(ctx context.Context, uuid string) (store.Group, error)
+}
+
+// Group is [Caller.User] for groups.
+func (c *Caller) Group(ctx context.Context, groups Groups, uuid string) (g store.Group, tenant string, err error) {
+	return find(ctx, c, groups.GroupByUUID, uuid, func(g store.Group) string { return g.TenantUUID }, UnknownGroup)
+}
+
+func find[T any](ctx context.Context, c *Caller, byUUID func(context.Context, string) (T, error), uuid string, owner func(T) string, unknown func(string) *Error) (v T, tenant string, err error) {
+	var none T
 	if tenant, err = c.Tenant(ctx); err != nil {
-		return u, "", err
+		return none, "", err
 	}
-	u, err = users.UserByUUID(ctx, uuid)
-	if errors.Is(err, store.ErrNotFound) {
-		return u, "", UnknownUser(uuid)
+	if v, err = byUUID(ctx, uuid); err != nil {
+		if errors.Is(err, store.ErrNotFound) {
+			err = unknown(uuid)
+		}
+		return none, "", err
 	}
-	if err != nil || u.TenantUUID == tenant {
-		return u, tenant, err
+	if seen, err := c.Sees(ctx, tenant, owner(v)); err != nil || !seen {
+		if err == nil {
+			err = unknown(uuid)
+		}
+		return none, "", err
 	}
-	below, err := c.access.Tenants.Contains(ctx, tenant, u.TenantUUID)
-	if err == nil && !below {
-		err = UnknownUser(uuid)
+	return v, tenant, nil
+}
+
+// Top refuses who is not of the top tenant. As on the reference that goes by
+// the tenant of the token, whatever Wazo-Tenant says.
+func (c *Caller) Top(ctx context.Context) error {
+	top, err := c.access.Tenants.Top(ctx)
+	if err == nil && (top == "" || c.Grant.Tenant() != top) {
+		err = API(http.StatusUnauthorized, "unauthorized", "Unauthorized", Details{{"invalid_token", c.token}}, "")
 	}
-	return u, tenant, err
+	return err
+}
+
+// MayAdd refuses the first access that the caller may not give to anybody: else
+// whoever may edit policies could grant himself what he does not hold
+// (acl.md §4; Keystone OSSA-2026-015).
+func (c *Caller) MayAdd(accesses ...string) error { return c.may(c.Grant.MayAdd, accesses) }
+
+// MayRemove refuses the first access that the caller may not take from anybody.
+func (c *Caller) MayRemove(accesses ...string) error { return c.may(c.Grant.MayRemove, accesses) }
+
+func (c *Caller) may(may func(string) bool, accesses []string) error {
+	for _, access := range accesses {
+		if !may(access) {
+			return API(http.StatusUnauthorized, "unauthorized", "Unauthorized",
+				Details{{"invalid_token", c.token}, {"required_access", access}}, "")
+		}
+	}
+	return nil
 }
 
 // Self is the uuid of the user the caller is, for routes below /users/me. A
@@ -140,28 +197,10 @@ func (q requirement) of(r *http.Request) string {
 	return b.String()
 }
 
-// uuidParams lists the parameters of a path pattern that are uuids: by
-// convention those that are called so.
-func uuidParams(path string) (names []string) {
-	for _, name := range parseRequirement(path).params {
-		if strings.HasSuffix(name, "uuid") {
-			names = append(names, name)
-		}
-	}
-	return names
-}
-
 // guarded wraps a handler that wants to know its caller.
 func (m *Mux) guarded(rt Route) handleFunc {
-	required, uuids := parseRequirement(rt.ACL), uuidParams(rt.Path)
+	required := parseRequirement(rt.ACL)
 	return func(w http.ResponseWriter, r *http.Request) error {
-		for _, name := range uuids {
-			id, ok := PathUUID(r, name)
-			if !ok {
-				return errNotFound // it is the router that reads uuids
-			}
-			r.SetPathValue(name, id)
-		}
 		caller, err := m.access.admit(r, required.of(r))
 		if err != nil {
 			return err

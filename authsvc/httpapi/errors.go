@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -105,8 +106,41 @@ var (
 // UnknownUser and UnknownTenant are the 404 of a resource addressed by id.
 func UnknownUser(id string) *Error { return unknown("user", "users", id) }
 
+// UnknownGroup is [UnknownUser] for groups.
+func UnknownGroup(id string) *Error { return unknown("group", "groups", id) }
+
 // UnknownTenant is [UnknownUser] for tenants.
 func UnknownTenant(id string) *Error { return unknown("tenant", "tenants", id) }
+
+// Conflict is the 409 of a value of field that somebody else has.
+func Conflict(field, message, resource string) *Error {
+	return API(http.StatusConflict, "conflict", "Conflict detected", Details{
+		{field, form.Dict{{Key: "constraint_id", Value: "unique"}, {Key: "message", Value: message}}},
+	}, resource)
+}
+
+// InvalidData is the 400 of a body: it tells the first thing that is wrong
+// with it (errors.md §3.3).
+func InvalidData(wrong *form.Errors, resource string) *Error {
+	message, details := wrong.First()
+	e := API(http.StatusBadRequest, "invalid-data", message, nil, resource)
+	for _, item := range details {
+		e.details = append(e.details, Detail{fmt.Sprint(item.Key), item.Value})
+	}
+	return e
+}
+
+// InvalidBody is the 400 of a body that tells everything that is wrong with it
+// at once (errors.md §3.4).
+func InvalidBody(wrong *form.Errors, id, resource string) error {
+	message, err := json.Marshal(wrong)
+	if err != nil {
+		return err
+	}
+	e := API(http.StatusBadRequest, id, "", Details{}, resource)
+	e.object = message
+	return e
+}
 
 func unknown(kind, resource, id string) *Error {
 	return API(http.StatusNotFound, "unknown-"+kind, "No such "+kind+`: "`+id+`"`, Details{{"uuid", id}}, resource)

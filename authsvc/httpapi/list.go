@@ -47,7 +47,8 @@ func NewListing(orders []string, hasDefault bool, filters ...form.Field) *Listin
 func (l *Listing) Read(r *http.Request) (store.List, error) {
 	values, wrong := l.schema.Load(queryObject(r.URL.RawQuery))
 	if wrong != nil {
-		return store.List{}, invalidListParam(wrong)
+		// It always names users: clients have learned to live with that.
+		return store.List{}, InvalidBody(wrong, "invalid-list-param", "users")
 	}
 	list := store.List{
 		Order:      values.Text("order"),
@@ -88,38 +89,57 @@ func queryObject(rawQuery string) map[string]any {
 	return object
 }
 
-// invalidListParam tells all that is wrong at once. It always names users:
-// clients of the reference have learned to live with that.
-func invalidListParam(wrong *form.Errors) error {
-	message, err := json.Marshal(wrong)
-	if err != nil {
-		return err
+// The members of a page's envelope, in the orders in which lists have them.
+var (
+	FilteredFirst = []string{"filtered", "total", "items"}
+	TotalFirst    = []string{"total", "filtered", "items"}
+	ItemsFirst    = []string{"items", "total", "filtered"}
+	TotalOnly     = []string{"items", "total"}
+)
+
+// WritePage answers 200 with a page: each item as spell makes it, in an object
+// with the members of envelope.
+func WritePage[T, W any](w http.ResponseWriter, p store.Page[T], envelope []string, spell func(T) W) error {
+	items := make([]W, len(p.Items))
+	for i, item := range p.Items {
+		items[i] = spell(item)
 	}
-	e := API(http.StatusBadRequest, "invalid-list-param", "", Details{}, "users")
-	e.object = message
-	return e
-}
-
-// Column is one part of a list's envelope.
-type Column struct {
-	Key   string
-	Value any
-}
-
-// WriteObject answers 200 with a JSON object whose keys are in this order.
-func WriteObject(w http.ResponseWriter, columns ...Column) error {
 	body := []byte{'{'}
-	for i, c := range columns {
-		value, err := json.Marshal(c.Value)
+	for i, member := range envelope {
+		value, err := json.Marshal(map[string]any{"filtered": p.Filtered, "total": p.Total, "items": items}[member])
 		if err != nil {
 			return err
 		}
 		if i > 0 {
 			body = append(body, ',')
 		}
-		body = append(append(append(body, '"'), c.Key...), '"', ':')
+		body = append(append(append(body, '"'), member...), '"', ':')
 		body = append(body, value...)
 	}
 	WriteJSON(w, http.StatusOK, append(body, '}', '\n'))
 	return nil
+}
+
+// WriteValue answers 200 with v as JSON.
+func WriteValue(w http.ResponseWriter, v any) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	WriteJSON(w, http.StatusOK, append(body, '\n'))
+	return nil
+}
+
+// ReadBody reads the body of r and checks it with schema. What is wrong with it
+// is told by wrong.
+func ReadBody(r *http.Request, schema *form.Schema, wrong func(*form.Errors) error) (form.Values, error) {
+	input, err := form.ReadJSON(r.Body, r.Header.Get("Content-Type"))
+	if err != nil {
+		return form.Values{}, err
+	}
+	values, problems := schema.Load(input)
+	if problems != nil {
+		return form.Values{}, wrong(problems)
+	}
+	return values, nil
 }

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -13,7 +14,11 @@ import (
 // Route is one operation of the API.
 type Route struct {
 	Method string
-	// Path is the pattern as [http.ServeMux] reads it, without a method.
+	// Path is the pattern as [http.ServeMux] reads it, without a method. Where
+	// a token is needed, a parameter whose name ends in uuid matches dashed
+	// uuids only; of paths that differ in nothing but names, such as
+	// /policies/{policy_uuid} and /policies/{policy_slug}, the one with more
+	// uuids comes first.
 	Path string
 	// Handle answers an operation that needs no token, or returns the error
 	// to answer with.
@@ -41,14 +46,8 @@ type Mux struct {
 // needs a token: those are mistakes in the program.
 func NewMux(log *slog.Logger, now func() time.Time, access Access, routes ...Route) *Mux {
 	m := &Mux{mux: http.NewServeMux(), access: &access, routes: routes, log: log, now: now}
-	paths := map[string]resource{}
+	shapes := map[string]alternatives{}
 	for _, rt := range routes {
-		if paths[rt.Path] == nil {
-			paths[rt.Path] = resource{}
-		}
-		if _, twice := paths[rt.Path][rt.Method]; twice {
-			panic("httpapi: two routes for " + rt.Method + " " + rt.Path)
-		}
 		handle := rt.Handle
 		if (rt.ACL == "") == (handle == nil) || (rt.ACL == "") != (rt.HandleAs == nil) {
 			panic("httpapi: " + rt.Method + " " + rt.Path + " is neither open nor guarded")
@@ -56,13 +55,28 @@ func NewMux(log *slog.Logger, now func() time.Time, access Access, routes ...Rou
 		if handle == nil {
 			handle = m.guarded(rt)
 		}
-		paths[rt.Path][rt.Method] = handle
-	}
-	for path, res := range paths {
-		if get := res[http.MethodGet]; get != nil && res[http.MethodHead] == nil {
-			res[http.MethodHead] = get
+		shape := shapeOf(rt.Path)
+		res := shapes[shape].at(rt.Path)
+		if res == nil {
+			res = newResource(rt.Path, rt.ACL != "")
+			shapes[shape] = append(shapes[shape], res)
 		}
-		m.mux.Handle(path, m.handler(res.serve))
+		if _, twice := res.methods[rt.Method]; twice {
+			panic("httpapi: two routes for " + rt.Method + " " + rt.Path)
+		}
+		res.methods[rt.Method] = handle
+	}
+	for shape, alternatives := range shapes {
+		for _, res := range alternatives {
+			if get := res.methods[http.MethodGet]; get != nil && res.methods[http.MethodHead] == nil {
+				res.methods[http.MethodHead] = get
+			}
+		}
+		if len(alternatives) == 1 { // as it is: its values need no other names
+			shape = alternatives[0].path
+		}
+		slices.SortFunc(alternatives, func(a, b *resource) int { return len(b.uuids) - len(a.uuids) })
+		m.mux.Handle(shape, m.handler(alternatives.serve))
 	}
 	m.mux.Handle("/", m.handler(func(http.ResponseWriter, *http.Request) error { return errNotFound }))
 	return m
@@ -121,10 +135,82 @@ func (m *Mux) handler(handle handleFunc) http.Handler {
 }
 
 // resource is one path: what each method does there.
-type resource map[string]handleFunc
+type resource struct {
+	path    string
+	params  []string // names, in order
+	uuids   []string // those of them that are uuids
+	methods map[string]handleFunc
+}
 
-func (res resource) serve(w http.ResponseWriter, r *http.Request) error {
-	if handle, ok := res[r.Method]; ok {
+func newResource(path string, guarded bool) *resource {
+	res := &resource{path: path, params: parseRequirement(path).params, methods: map[string]handleFunc{}}
+	for _, name := range res.params {
+		if guarded && strings.HasSuffix(name, "uuid") {
+			res.uuids = append(res.uuids, name)
+		}
+	}
+	return res
+}
+
+// shapeOf is a path with its parameters numbered instead of named: what is the
+// same for paths that differ in their names only.
+func shapeOf(path string) string {
+	q := parseRequirement(path)
+	var b strings.Builder
+	for i, literal := range q.literals {
+		b.WriteString(literal)
+		if i < len(q.params) {
+			b.WriteString("{" + shapeParam(i) + "}")
+		}
+	}
+	return b.String()
+}
+
+func shapeParam(i int) string { return "p" + strconv.Itoa(i) }
+
+// alternatives are the resources of one shape, those with more uuids first.
+type alternatives []*resource
+
+func (as alternatives) at(path string) *resource {
+	for _, res := range as {
+		if res.path == path {
+			return res
+		}
+	}
+	return nil
+}
+
+// serve has the first resource answer whose uuids are uuids: it is the router
+// that reads them, so that what is none is no such path.
+func (as alternatives) serve(w http.ResponseWriter, r *http.Request) error {
+	for _, res := range as {
+		if len(as) > 1 {
+			for i, name := range res.params {
+				r.SetPathValue(name, r.PathValue(shapeParam(i)))
+			}
+		}
+		if res.match(r) {
+			r.Pattern = res.path
+			return res.serve(w, r)
+		}
+	}
+	return errNotFound
+}
+
+// match reports whether all uuids are some, and spells them in lower case.
+func (res *resource) match(r *http.Request) bool {
+	for _, name := range res.uuids {
+		id, ok := PathUUID(r, name)
+		if !ok {
+			return false
+		}
+		r.SetPathValue(name, id)
+	}
+	return true
+}
+
+func (res *resource) serve(w http.ResponseWriter, r *http.Request) error {
+	if handle, ok := res.methods[r.Method]; ok {
 		return handle(w, r)
 	}
 	w.Header().Set("Allow", res.allow())
@@ -137,9 +223,9 @@ func (res resource) serve(w http.ResponseWriter, r *http.Request) error {
 	return errMethod
 }
 
-func (res resource) allow() string {
+func (res *resource) allow() string {
 	methods := []string{http.MethodOptions}
-	for m := range res {
+	for m := range res.methods {
 		methods = append(methods, m)
 	}
 	slices.Sort(methods)

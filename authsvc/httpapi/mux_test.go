@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -10,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/wazo-edge/xivo-auth/authsvc/acl"
+	"github.com/wazo-edge/xivo-auth/authsvc/grant"
 	"github.com/wazo-edge/xivo-auth/authsvc/httpapi"
 )
 
@@ -115,6 +118,101 @@ func TestMux(t *testing.T) {
 	}
 	if len(m.Routes()) != 7 || m.Routes()[1].Path != one.Path {
 		t.Errorf("routes %v", m.Routes())
+	}
+}
+
+// TestMux_UUIDOrSlug: of two paths that differ in the kind of a parameter, the
+// one with the uuid answers for uuids.
+func TestMux_UUIDOrSlug(t *testing.T) {
+	t.Parallel()
+	answer := func(method, path, name string) httpapi.Route {
+		return httpapi.Route{Method: method, Path: path, ACL: "things.{" + name + "}", HandleAs: func(w http.ResponseWriter, r *http.Request, _ *httpapi.Caller) error {
+			httpapi.WriteJSON(w, 200, []byte(method+" "+name+" "+r.PathValue(name)+" "+r.PathValue("access")))
+			return nil
+		}}
+	}
+	m := httpapi.NewMux(discard, func() time.Time { return at }, httpapi.Access{Grants: holder{"#"}},
+		answer("GET", "/things/{thing_slug}", "thing_slug"), answer("GET", "/things/{thing_uuid}", "thing_uuid"), answer("PUT", "/things/{thing_uuid}", "thing_uuid"),
+		answer("PUT", "/things/{thing_slug}/acl/{access}", "thing_slug"), answer("PUT", "/things/{thing_uuid}/acl/{access}", "thing_uuid"),
+		answer("GET", "/pairs/{a_uuid}/{b_uuid}", "b_uuid"), answer("GET", "/pairs/{a_uuid}/{b_slug}", "b_slug"),
+	)
+	for _, c := range []struct {
+		name, method, target string
+		status               int
+		body                 string
+	}{
+		{"uuid", "GET", "/things/" + id, 200, "GET thing_uuid " + id + " "},
+		{"upper-case uuid", "GET", "/things/" + strings.ToUpper(id), 200, "GET thing_uuid " + id + " "},
+		{"slug", "GET", "/things/x", 200, "GET thing_slug x "},
+		{"undashed", "GET", "/things/0123456789ab4cde8f0123456789abcd", 200, "GET thing_slug 0123456789ab4cde8f0123456789abcd "},
+		{"method of one", "PUT", "/things/" + id, 200, "PUT thing_uuid " + id + " "},
+		{"method of the other", "PUT", "/things/x", 405, noMethod},
+		{"below a uuid", "PUT", "/things/" + id + "/acl/a.%23", 200, "PUT thing_uuid " + id + " a.#"},
+		{"below a slug", "PUT", "/things/X/acl/a", 200, "PUT thing_slug X a"},
+		{"both uuids", "GET", "/pairs/" + id + "/" + id, 200, "GET b_uuid " + id + " "},
+		{"one uuid", "GET", "/pairs/" + id + "/b", 200, "GET b_slug b "},
+		{"the wrong one", "GET", "/pairs/a/" + id, 404, notFound},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w := httptest.NewRecorder()
+			m.ServeHTTP(w, httptest.NewRequest(c.method, c.target, nil))
+			if w.Code != c.status || w.Body.String() != c.body {
+				t.Errorf("%d %q, want %d %q", w.Code, w.Body, c.status, c.body)
+			}
+		})
+	}
+}
+
+// holder is whoever sends a token, with these accesses.
+type holder []string
+
+func (h holder) Lookup(context.Context, string) (*grant.Grant, grant.State, error) {
+	return grant.New(grant.Fields{AuthID: grant.InternalAuthID, Metadata: `{"tenant_uuid": "home"}`, ACL: acl.Compile(h)}, at), grant.Hit, nil
+}
+
+// village is a tree of tenants: top, and home below it.
+type village struct{}
+
+func (village) Contains(_ context.Context, ancestor, tenant string) (bool, error) {
+	return ancestor == tenant || ancestor == "top" && tenant == "home", nil
+}
+func (village) Top(context.Context) (string, error) { return "top", nil }
+
+func TestCaller(t *testing.T) {
+	t.Parallel()
+	ask := func(question func(*httpapi.Caller) error) httpapi.Route {
+		return httpapi.Route{Method: "GET", Path: "/x", ACL: "x", HandleAs: func(w http.ResponseWriter, _ *http.Request, c *httpapi.Caller) error {
+			if err := question(c); err != nil {
+				return err
+			}
+			httpapi.NoContent(w)
+			return nil
+		}}
+	}
+	for _, c := range []struct {
+		name     string
+		question func(*httpapi.Caller) error
+		body     string // "" for none
+	}{
+		{"adds what he holds", func(c *httpapi.Caller) error { return c.MayAdd("a.b", "!anything") }, ""},
+		{"adds what he lacks", func(c *httpapi.Caller) error { return c.MayAdd("a.b", "b", "c") }, `"details": {"invalid_token": "tok", "required_access": "b"}`},
+		{"removes what he holds", func(c *httpapi.Caller) error { return c.MayRemove("a.b", "!a.c") }, ""},
+		{"lifts a restriction he lacks", func(c *httpapi.Caller) error { return c.MayRemove("!b") }, `"required_access": "!b"`},
+		{"is not of the top tenant", func(c *httpapi.Caller) error { return c.Top(t.Context()) }, `"details": {"invalid_token": "tok"}`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			m := httpapi.NewMux(discard, func() time.Time { return at }, httpapi.Access{Grants: holder{"x", "a.*"}, Tenants: village{}}, ask(c.question))
+			r := httptest.NewRequest("GET", "/x", nil)
+			r.Header.Set("X-Auth-Token", "tok")
+			r.Header.Set("Wazo-Tenant", "top") // nobody becomes what he names
+			w := httptest.NewRecorder()
+			m.ServeHTTP(w, r)
+			if want := map[bool]int{true: 204, false: 401}[c.body == ""]; w.Code != want || !strings.Contains(w.Body.String(), c.body) {
+				t.Errorf("%d %s, want %s", w.Code, w.Body, c.body)
+			}
+		})
 	}
 }
 

@@ -55,3 +55,41 @@ func TestDocument_ScriptName(t *testing.T) {
 		})
 	}
 }
+
+func TestDocument_Parts(t *testing.T) {
+	t.Parallel()
+	serve := func(parts ...string) string {
+		var texts [][]byte
+		for _, p := range parts {
+			texts = append(texts, []byte(p))
+		}
+		w := httptest.NewRecorder()
+		newMux(httpapi.Document(texts...)).ServeHTTP(w, httptest.NewRequest("GET", "/0.1/api/api.yml", nil))
+		return w.Body.String()
+	}
+	body := serve("tags: [{name: things}]\npaths: {/things: {get: {operationId: listThings}}}\n", "definitions: {Thing: {type: object}}\n")
+	for _, want := range []string{"listThings", "name: things", "Thing:", "/status:", "basePath: /0.1"} {
+		if !strings.Contains(body, want) {
+			t.Errorf("%s is missing", want)
+		}
+	}
+	for name, parts := range map[string][]string{
+		"two of a path":    {"paths: {/things: {}}", "paths: {/things: {}}"},
+		"one we have":      {"paths: {/status: {}}"},
+		"no mapping":       {"[]"},
+		"no YAML":          {"{"},
+		"another kind":     {"paths: []"},
+		"empty":            {""},
+		"a path as a list": {"tags: {}"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			defer func() {
+				if recover() == nil {
+					t.Error("a mistake in the program went unnoticed")
+				}
+			}()
+			serve(parts...)
+		})
+	}
+}

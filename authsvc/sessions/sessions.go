@@ -3,7 +3,6 @@
 package sessions
 
 import (
-	"context"
 	"net/http"
 
 	"github.com/google/uuid"
@@ -59,11 +58,7 @@ func (h HTTP) list(w http.ResponseWriter, r *http.Request, c *httpapi.Caller) er
 		return err
 	}
 	l.Tenant = tenant
-	p, err := h.page(r.Context(), l)
-	if err != nil {
-		return err
-	}
-	return httpapi.WriteObject(w, httpapi.Column{Key: "filtered", Value: p.Filtered}, httpapi.Column{Key: "total", Value: p.Total}, httpapi.Column{Key: "items", Value: p.Items})
+	return h.write(w, r, l, httpapi.FilteredFirst)
 }
 
 func (h HTTP) listOfUser(w http.ResponseWriter, r *http.Request, c *httpapi.Caller) error {
@@ -89,28 +84,23 @@ func (h HTTP) listOf(w http.ResponseWriter, r *http.Request, c *httpapi.Caller, 
 	}
 	// All of the user's sessions: it is he who must be visible.
 	l.Tenant, l.Recurse, l.User = tenant, true, user
-	p, err := h.page(r.Context(), l)
+	return h.write(w, r, l, httpapi.ItemsFirst)
+}
+
+// write reads a page and answers with it. A search is taken and ignored.
+func (h HTTP) write(w http.ResponseWriter, r *http.Request, l store.List, envelope []string) error {
+	l.Search = nil
+	found, err := h.Store.ListSessions(r.Context(), l)
 	if err != nil {
 		return err
 	}
-	return httpapi.WriteObject(w, httpapi.Column{Key: "items", Value: p.Items}, httpapi.Column{Key: "total", Value: p.Total}, httpapi.Column{Key: "filtered", Value: p.Filtered})
-}
-
-// page reads a page and spells it. A search is taken and ignored.
-func (h HTTP) page(ctx context.Context, l store.List) (p store.Page[session], err error) {
-	l.Search = nil
-	found, err := h.Store.ListSessions(ctx, l)
-	if err != nil {
-		return p, err
-	}
-	p = store.Page[session]{Total: found.Total, Filtered: found.Filtered, Items: make([]session, len(found.Items))}
-	for i, s := range found.Items {
-		p.Items[i] = session{UUID: s.UUID, Mobile: s.Mobile, TenantUUID: s.TenantUUID}
+	return httpapi.WritePage(w, found, envelope, func(s store.ListedSession) session {
+		out := session{UUID: s.UUID, Mobile: s.Mobile, TenantUUID: s.TenantUUID}
 		if store.NamesUser(s.AuthID) {
-			p.Items[i].UserUUID = &found.Items[i].AuthID
+			out.UserUUID = &s.AuthID
 		}
-	}
-	return p, nil
+		return out
+	})
 }
 
 func (h HTTP) delete(w http.ResponseWriter, r *http.Request, c *httpapi.Caller) error {

@@ -35,6 +35,8 @@ func (anybody) Lookup(context.Context, string) (*grant.Grant, grant.State, error
 
 func (anybody) Contains(context.Context, string, string) (bool, error) { return true, nil }
 
+func (anybody) Top(context.Context) (string, error) { return "t", nil }
+
 // When the rows may be gone, the token must not stay good in memory: the client
 // who tries again is told of nothing to revoke.
 func TestDelete_AnswerLost(t *testing.T) {

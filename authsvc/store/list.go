@@ -5,11 +5,16 @@ package store
 // the method that lists it.
 type List struct {
 	// Tenant is the tenant whose rows are listed, and Recurse whether those
-	// of the tenants below it are, too.
+	// of the tenants below it are, too. "" is no tenant's.
 	Tenant  string
 	Recurse bool
-	// User narrows the scope, and so Total, to one user. "" for all.
-	User string
+	// Everywhere lists what is of User or Group, one of which must be given,
+	// whatever the tenant. It is said and not left to an empty Tenant, which
+	// a token without a tenant has.
+	Everywhere bool
+	// User and Group narrow the scope, and so Total, to what is of one user
+	// or group. "" for all.
+	User, Group string
 
 	// Order names a column, "" for the default; rows that are equal in it
 	// are in the order of their keys, so that pages never overlap.

@@ -37,6 +37,17 @@ var (
 	ErrSchema = errors.New("unexpected database schema")
 )
 
+// ConflictError is an [ErrConflict] of which it is known what is taken.
+type ConflictError struct {
+	Field string // as clients call it: "username", "slug", "name", …
+	Value string
+}
+
+func (e *ConflictError) Error() string { return e.Field + " is taken" }
+
+// Is makes it an [ErrConflict].
+func (e *ConflictError) Is(target error) bool { return target == ErrConflict }
+
 // Store is the whole contract. Rooms ask for the small interfaces below.
 type Store interface {
 	Schema
@@ -46,6 +57,7 @@ type Store interface {
 	Sessions
 	Users
 	Accounts
+	Groups
 	Policies
 	Tenants
 	Log

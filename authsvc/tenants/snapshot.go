@@ -102,6 +102,15 @@ func (s *Snapshot) Contains(ctx context.Context, ancestor, tenant string) (bool,
 	return false, nil
 }
 
+// Top returns the uuid of the top tenant, "" while there is none.
+func (s *Snapshot) Top(ctx context.Context) (string, error) {
+	t, err := s.Tree(ctx)
+	if err != nil {
+		return "", err
+	}
+	return t.Top(), nil
+}
+
 // Find returns the uuid of the tenant that id names by uuid or slug.
 func (s *Snapshot) Find(ctx context.Context, id string) (uuid string, ok bool, err error) {
 	for _, age := range [...]time.Duration{maxAge, minAge} {

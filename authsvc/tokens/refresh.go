@@ -79,15 +79,12 @@ func (h HTTP) writeRefresh(w http.ResponseWriter, r *http.Request, l store.List)
 	if err != nil {
 		return err
 	}
-	items := make([]refreshToken, len(page.Items))
-	for i, t := range page.Items {
-		items[i] = refreshToken{
+	return httpapi.WritePage(w, page, httpapi.TotalFirst, func(t store.RefreshToken) refreshToken {
+		return refreshToken{
 			ClientID: t.ClientID, CreatedAt: t.CreatedAt.UTC().Format(layoutCreated), Mobile: t.Mobile,
 			UserUUID: t.UserUUID, TenantUUID: t.TenantUUID, Metadata: json.RawMessage(t.Metadata),
 		}
-	}
-	return httpapi.WriteObject(w, httpapi.Column{Key: "total", Value: page.Total},
-		httpapi.Column{Key: "filtered", Value: page.Filtered}, httpapi.Column{Key: "items", Value: items})
+	})
 }
 
 // deleteRefreshOfUser is DELETE /users/{user_uuid}/tokens/{client_id}. Tokens

@@ -114,13 +114,7 @@ func readLogin(r *http.Request, remoteAddr string) (login, error) {
 // readForm reads the body and loads it with schema; what is wrong with it is
 // told in the reason style, as everything under /token is.
 func readForm(r *http.Request, schema *form.Schema) (form.Values, error) {
-	input, err := form.ReadJSON(r.Body, r.Header.Get("Content-Type"))
-	if err != nil {
-		return form.Values{}, err
-	}
-	values, wrong := schema.Load(input)
-	if wrong != nil {
-		return form.Values{}, httpapi.Reason(http.StatusBadRequest, wrong.PythonRepr())
-	}
-	return values, nil
+	return httpapi.ReadBody(r, schema, func(wrong *form.Errors) error {
+		return httpapi.Reason(http.StatusBadRequest, wrong.PythonRepr())
+	})
 }

@@ -5,7 +5,8 @@
 // The directives:
 //
 //	@ tenant NAME [parent=NAME] [slug=SLUG]
-//	@ policy NAME access=A[,A…]
+//	@ policy NAME [access=A[,A…]] [tenant=NAME] [shared] [config-managed] [holders=USER|GROUP[,…]]
+//	@ group NAME [tenant=NAME] [system-managed] [members=USER[,…]]
 //	@ user NAME [PASSWORD] [purpose=P] [tenant=NAME] [email=ADDRESS] [unconfirmed]
 //	            [disabled] [method=M] [access=A[,A…]] [group=NAME:A[,A…]]
 //	@ internal-token access=A[,A…]
@@ -16,8 +17,9 @@
 //	@ clock DURATION
 //	@ purge
 //
-// tenant, user and internal-token publish the new uuid as $NAME in capitals;
-// the top tenant is $MASTER.
+// tenant, user, policy, group and internal-token publish the new uuid as $NAME
+// in capitals, - as _; the top tenant is $MASTER, a tenant's group of all users
+// is $NAME_ALL.
 package apitest
 
 import (
@@ -108,7 +110,9 @@ func (s *scene) directive(t testing.TB, words []string) {
 	case "tenant":
 		s.tenant(t, o)
 	case "policy":
-		s.policy(t, o.word(0), o.word(0), o.list("access"))
+		s.ownPolicy(t, o)
+	case "group":
+		s.group(t, o)
 	case "user":
 		s.user(t, o)
 	case "internal-token":
@@ -148,9 +152,46 @@ func (s *scene) tenant(t testing.TB, o options) {
 		slug = name
 	}
 	s.exec(t, `insert into auth_tenant (uuid, name, slug, parent_uuid) values ($1, $2, $3, $4)`, id, name, slug, s.uuid(t, parent))
-	group := "wazo-all-users-tenant-" + id
-	s.exec(t, `insert into auth_group (uuid, name, slug, tenant_uuid, system_managed) values ($1, $2, $3, $4, true)`, uuid.NewString(), group, group, id)
-	s.vars[strings.ToUpper(name)] = id
+	group, all := "wazo-all-users-tenant-"+id, uuid.NewString()
+	s.exec(t, `insert into auth_group (uuid, name, slug, tenant_uuid, system_managed) values ($1, $2, $3, $4, true)`, all, group, group, id)
+	s.publish(name, id)
+	s.publish(name+"_all", all)
+}
+
+func (s *scene) publish(name, id string) {
+	s.vars[strings.ToUpper(strings.ReplaceAll(name, "-", "_"))] = id
+}
+
+// home is the tenant that tenant=NAME says, else the top one.
+func (s *scene) home(t testing.TB, o options) string {
+	t.Helper()
+	if name := o.named["tenant"]; name != "" {
+		return s.uuid(t, name)
+	}
+	return s.vars["MASTER"]
+}
+
+// ownPolicy is a policy as its tenant makes it, with whoever holds it.
+func (s *scene) ownPolicy(t testing.TB, o options) {
+	t.Helper()
+	name := o.word(0)
+	id := s.policy(t, name, name, o.list("access"))
+	s.exec(t, `update auth_policy set tenant_uuid = $2, shared = $3, config_managed = $4 where uuid = $1`, id, s.home(t, o), o.has("shared"), o.has("config-managed"))
+	for _, holder := range o.list("holders") {
+		s.exec(t, `insert into auth_user_policy (user_uuid, policy_uuid) select uuid, $2 from auth_user where uuid = $1`, s.uuid(t, holder), id)
+		s.exec(t, `insert into auth_group_policy (group_uuid, policy_uuid) select uuid, $2 from auth_group where uuid = $1`, s.uuid(t, holder), id)
+	}
+	s.publish(name, id)
+}
+
+func (s *scene) group(t testing.TB, o options) {
+	t.Helper()
+	name, id := o.word(0), uuid.NewString()
+	s.exec(t, `insert into auth_group (uuid, name, slug, tenant_uuid, system_managed) values ($1, $2, $2, $3, $4)`, id, name, s.home(t, o), o.has("system-managed"))
+	for _, member := range o.list("members") {
+		s.exec(t, `insert into auth_user_group (group_uuid, user_uuid) values ($1, $2)`, id, s.uuid(t, member))
+	}
+	s.publish(name, id)
 }
 
 func (s *scene) policy(t testing.TB, name, slug string, accesses []string) (id string) {
@@ -197,7 +238,7 @@ func (s *scene) user(t testing.TB, o options) {
 		s.exec(t, `insert into auth_group_policy (group_uuid, policy_uuid) values ($1, $2)`, id, policy)
 		s.exec(t, `insert into auth_user_group (group_uuid, user_uuid) values ($1, $2)`, id, created.UUID)
 	}
-	s.vars[strings.ToUpper(name)] = created.UUID
+	s.publish(name, created.UUID)
 }
 
 // internalToken stores a token as the service issues them to itself: its auth
@@ -253,7 +294,7 @@ values ($1, $2, $3, 'wazo_user', $4, '', '', $5, $6, $7)`, id, client, s.uuid(t,
 // uuid returns what a directive published under name.
 func (s *scene) uuid(t testing.TB, name string) string {
 	t.Helper()
-	id, ok := s.vars[strings.ToUpper(name)]
+	id, ok := s.vars[strings.ToUpper(strings.ReplaceAll(name, "-", "_"))]
 	if !ok {
 		t.Fatalf("nothing is called %q", name)
 	}

@@ -22,6 +22,7 @@ var schemaSQL string
 const (
 	sqlLockSchema = `select pg_advisory_xact_lock(2020766831, 1)`
 	sqlLockLogins = `select pg_advisory_xact_lock(2020766831, 2)`
+	sqlLockTree   = `select pg_advisory_xact_lock(2020766831, 3)`
 	sqlLockUser   = `select uuid from auth_user where uuid = $1 for update`
 )
 
@@ -61,6 +62,7 @@ func (dialect) ScanList(dst *[]string) sql.Scanner { return (*list)(dst) }
 func (dialect) SingleWriter() bool { return false }
 
 func (dialect) LockLogins() string { return sqlLockLogins }
+func (dialect) LockTree() string   { return sqlLockTree }
 func (dialect) LockUser() string   { return sqlLockUser }
 func (dialect) LockSchema() string { return sqlLockSchema }
 func (dialect) ListTables() string { return sqlListTables }

@@ -60,6 +60,9 @@ func (dialect) SingleWriter() bool { return true }
 // LockLogins is not needed: begin immediate locks the file.
 func (dialect) LockLogins() string { return "" }
 
+// LockTree is not needed either.
+func (dialect) LockTree() string { return "" }
+
 // LockUser is not needed either.
 func (dialect) LockUser() string { return "" }
 

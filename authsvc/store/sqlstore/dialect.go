@@ -30,6 +30,12 @@ type Dialect interface {
 	// namespace out until the transaction ends, "" when BEGIN already does.
 	LockLogins() string
 
+	// LockTree is a statement that keeps other writers of what must be right
+	// over several tenants out until the transaction ends: who is whose
+	// parent, and the names of policies that are shared. "" when BEGIN
+	// already does. Whoever needs both takes LockLogins first.
+	LockTree() string
+
 	// LockUser is a statement that keeps other logins of the user with uuid
 	// $1 out until the transaction ends, "" when BEGIN already does.
 	LockUser() string

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,16 +17,22 @@ import (
 // [store.List], the same way for every resource. All of it is program text:
 // nothing a client sends gets into a statement but as an argument.
 type listing[T any] struct {
-	columns string            // what scan reads
-	from    string            // tables and joins
-	tenant  string            // the column that holds a row's tenant
-	user    string            // the condition that a row is of user %s
-	key     string            // unique, so that the order is total
-	search  []string          // columns of text
-	filters map[string]string // columns by the name of the filter
-	orders  map[string]string // columns by the name of the order
-	scan    func(*sql.Rows) (T, error)
+	columns string // what scan reads
+	from    string // tables and joins
+	// tenant is the condition that a row is of tenant $1, below that it is of
+	// a tenant in below. Both see the tables above and below; see sqlTree.
+	tenant, below string
+	user, group   string            // the condition that a row is of user, or group, %s
+	key           string            // unique, so that the order is total
+	search        []string          // conditions that a text is like %s, lower-cased
+	filters       map[string]string // conditions that something is %s, by name
+	orders        map[string]string // columns by the name of the order
+	scan          func(*sql.Rows) (T, error)
 }
+
+// like is the condition that column is like %s. What LIKE makes of % and _ is
+// left as it is on the reference.
+func like(column string) string { return "lower(" + column + `) like lower(%s) escape '\'` }
 
 // sqlBelow are the tenant $1 and all below it. Union, and not union all, ends
 // at a cycle that somebody made by hand.
@@ -32,6 +40,18 @@ const sqlBelow = `with recursive below (uuid) as (
 	select cast($1 as text)
 	union
 	select t.uuid from auth_tenant t join below b on t.parent_uuid = b.uuid
+)
+`
+
+// sqlTree is sqlBelow with the tenants that $1 is below, as above.
+const sqlTree = `with recursive below (uuid) as (
+	select cast($1 as text)
+	union
+	select t.uuid from auth_tenant t join below b on t.parent_uuid = b.uuid
+), above (uuid) as (
+	select t.parent_uuid from auth_tenant t where t.uuid = $1 and t.parent_uuid <> t.uuid
+	union
+	select t.parent_uuid from auth_tenant t join above a on t.uuid = a.uuid and t.parent_uuid <> t.uuid
 )
 `
 
@@ -48,15 +68,27 @@ func (q *query) arg(v any) string {
 }
 
 // scope returns the conditions for the rows a list is about.
-func (l *listing[T]) scope(q *query, want store.List) []string {
-	q.args = append(q.args[:0], want.Tenant)
-	where := []string{l.tenant + " = $1"}
-	if want.Recurse {
-		where[0] = l.tenant + " in (select uuid from below)"
-		q.text.WriteString(sqlBelow)
+func (l *listing[T]) scope(q *query, want store.List) (where []string) {
+	q.args = q.args[:0]
+	if !want.Everywhere {
+		condition := l.tenant
+		if want.Recurse {
+			condition = l.below
+		}
+		where = append(where, condition)
+		q.arg(want.Tenant)
+		switch {
+		case strings.Contains(condition, " from above"):
+			q.text.WriteString(sqlTree)
+		case want.Recurse:
+			q.text.WriteString(sqlBelow)
+		}
 	}
 	if want.User != "" {
 		where = append(where, fmt.Sprintf(l.user, q.arg(want.User)))
+	}
+	if want.Group != "" {
+		where = append(where, fmt.Sprintf(l.group, q.arg(want.Group)))
 	}
 	return where
 }
@@ -65,22 +97,27 @@ func (l *listing[T]) scope(q *query, want store.List) []string {
 func (l *listing[T]) narrow(q *query, want store.List) []string {
 	var where []string
 	if want.Search != nil && len(l.search) > 0 {
-		// The words in their order with anything between. What LIKE makes of
-		// % and _ in them is left as it is on the reference.
+		// The words in their order with anything between.
 		pattern := q.arg("%" + strings.Join(strings.Fields(*want.Search), "%") + "%")
 		var found []string
-		for _, column := range l.search {
-			found = append(found, fmt.Sprintf(`lower(%s) like lower(%s) escape '\'`, column, pattern))
+		for _, condition := range l.search {
+			found = append(found, fmt.Sprintf(condition, pattern))
 		}
 		where = append(where, "("+strings.Join(found, " or ")+")")
 	}
-	for name, value := range want.Filters {
-		if t, ok := value.(time.Time); ok {
-			value = instantText(t)
-		}
-		where = append(where, l.filters[name]+" = "+q.arg(value))
+	for _, name := range slices.Sorted(maps.Keys(want.Filters)) { // the same statement each time
+		where = append(where, l.filter(q, name, want.Filters[name]))
 	}
 	return where
+}
+
+// filter is the condition of one filter. Its %[1]s is the value, wherever it
+// stands.
+func (l *listing[T]) filter(q *query, name string, value any) string {
+	if t, ok := value.(time.Time); ok {
+		value = instantText(t)
+	}
+	return fmt.Sprintf(l.filters[name], q.arg(value))
 }
 
 // list reads one page: one statement for the counts, one for the items unless
@@ -134,13 +171,19 @@ func (l *listing[T]) check(op string, want store.List) error {
 			return fmt.Errorf("%s: %w: the filter %s is not UTF-8 text without NUL", op, store.ErrInvalid, name)
 		}
 	}
+	if want.Everywhere && want.User == "" && want.Group == "" {
+		return fmt.Errorf("%s: %w: no scope", op, store.ErrInvalid)
+	}
+	if want.User != "" && l.user == "" || want.Group != "" && l.group == "" {
+		return fmt.Errorf("%s: %w: no list of one user or group", op, store.ErrInvalid)
+	}
 	if want.Offset < 0 || want.Limit != nil && *want.Limit < 0 {
 		return fmt.Errorf("%s: %w: a negative limit or offset", op, store.ErrInvalid)
 	}
 	if want.Search != nil && !searchable(*want.Search) {
 		return fmt.Errorf("%s: %w: the search is not UTF-8 text without NUL", op, store.ErrInvalid)
 	}
-	return storable(op, "tenant", want.Tenant, "user", want.User)
+	return storable(op, "tenant", want.Tenant, "user", want.User, "group", want.Group)
 }
 
 func (l *listing[T]) order(want store.List) string {

@@ -12,11 +12,12 @@ import (
 var refreshListing = listing[store.RefreshToken]{
 	columns: refreshColumns,
 	from:    `auth_refresh_token r join auth_user u on u.uuid = r.user_uuid`,
-	tenant:  `u.tenant_uuid`,
+	tenant:  `u.tenant_uuid = $1`,
+	below:   `u.tenant_uuid in (select uuid from below)`,
 	user:    `r.user_uuid = %s`,
 	key:     `r.uuid collate "C"`,
-	search:  []string{`r.client_id`},
-	filters: map[string]string{"client_id": `r.client_id`, "created_at": `r.created_at`, "mobile": `r.mobile`},
+	search:  []string{like(`r.client_id`)},
+	filters: map[string]string{"client_id": `r.client_id = %s`, "created_at": `r.created_at = %s`, "mobile": `r.mobile = %s`},
 	orders: map[string]string{
 		"": `r.created_at`, "created_at": `r.created_at`, "client_id": `r.client_id collate "C"`, "mobile": `r.mobile`,
 	},
@@ -32,7 +33,8 @@ var sessionListing = listing[store.ListedSession]{
 	// its user, so that it is listed once.
 	from: `auth_session s left join auth_token t on t.session_uuid = s.uuid
 		and not exists (select 1 from auth_token o where o.session_uuid = s.uuid and o.uuid < t.uuid)`,
-	tenant: `s.tenant_uuid`,
+	tenant: `s.tenant_uuid = $1`,
+	below:  `s.tenant_uuid in (select uuid from below)`,
 	user:   `exists (select 1 from auth_token o where o.session_uuid = s.uuid and o.auth_id = %s)`,
 	key:    `s.uuid collate "C"`,
 	orders: map[string]string{"mobile": `s.mobile`},

@@ -36,6 +36,7 @@ type Store struct {
 	db      *sql.DB
 	dialect Dialect
 	q       statements
+	texts   texts
 	timeout time.Duration
 	// writer holds one permit when the database has a single writer, else
 	// it is nil.
@@ -53,7 +54,7 @@ func New(db *sql.DB, d Dialect, o store.Options) *Store {
 	db.SetMaxOpenConns(o.MaxConns)
 	db.SetMaxIdleConns(o.MaxConns)
 	db.SetConnMaxIdleTime(o.ConnMaxIdle)
-	s := &Store{db: db, dialect: d, q: rebind(d), timeout: o.Timeout}
+	s := &Store{db: db, dialect: d, q: rebind(d), texts: texts{dialect: d}, timeout: o.Timeout}
 	if d.SingleWriter() {
 		s.writer = make(chan struct{}, 1)
 	}

@@ -49,7 +49,7 @@ const sqlHasUsers = `select exists (select 1 from auth_user)`
 
 const sqlSetPassword = `update auth_user set password_hash = $2, password_salt = $3 where uuid = $1`
 
-func scanUser(row interface{ Scan(...any) error }, u *store.User, more ...any) error {
+func scanUser(row scanner, u *store.User, more ...any) error {
 	return row.Scan(append([]any{
 		&u.UUID, &u.Username, &u.FirstName, &u.LastName,
 		&u.Enabled, &u.TenantUUID, &u.Purpose, &u.Method,

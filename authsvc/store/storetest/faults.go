@@ -45,6 +45,7 @@ var calls = []struct {
 	{"SetPassword", func(ctx context.Context, b *bench) error { return b.SetPassword(ctx, newID(), "a", []byte("a")) }},
 	{"HasUsers", func(ctx context.Context, b *bench) error { _, err := b.HasUsers(ctx); return err }},
 	{"ListUsers", func(ctx context.Context, b *bench) error { _, err := b.ListUsers(ctx); return err }},
+	{"GroupByUUID", func(ctx context.Context, b *bench) error { _, err := b.GroupByUUID(ctx, newID()); return err }},
 	{"UserAccesses", func(ctx context.Context, b *bench) error { _, err := b.UserAccesses(ctx, newID(), "a"); return err }},
 	{"IssueToken", func(ctx context.Context, b *bench) error { _, err := b.IssueToken(ctx, b.issue("a")); return err }},
 	{"IssueOfflineToken", func(ctx context.Context, b *bench) error {

@@ -174,8 +174,16 @@ func testListScope(t *testing.T, b *bench) {
 				}
 			}
 		}
+		// Of one user, wherever: not what another tenant asks about.
+		p, err := r.list(t.Context(), b.Store, store.List{Everywhere: true, User: v.users[5], Tenant: v.beside})
+		must(t, r.name, err)
+		equal(t, r.name+" everywhere", p.Total, 3)
+		_, err = r.list(t.Context(), b.Store, store.List{Everywhere: true})
+		want(t, r.name+" of everybody", err, store.ErrInvalid)
+		_, err = r.list(t.Context(), b.Store, store.List{Tenant: b.top, Group: newID()})
+		want(t, r.name+" of a group", err, store.ErrInvalid)
 		// The top tenant is its own parent.
-		p, err := r.list(t.Context(), b.Store, store.List{Tenant: b.top, Recurse: true})
+		p, err = r.list(t.Context(), b.Store, store.List{Tenant: b.top, Recurse: true})
 		must(t, r.name, err)
 		equal(t, r.name+" from the top", p.Total, len(v.rows))
 		p, err = r.list(t.Context(), b.Store, store.List{Tenant: b.top})
