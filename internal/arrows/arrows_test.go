@@ -28,6 +28,7 @@ var allowed = map[string][]string{
 	"authsvc/grant":          {"authsvc/acl"},
 	"authsvc/cache":          {"authsvc/acl", "authsvc/grant"},
 	"authsvc/routes":         {},
+	"authsvc/slug":           {"authsvc/form"},
 	"authsvc/routes/openapi": {"authsvc/routes"},
 	"authsvc/guard":          {"authsvc/grant", "authsvc/routes"},
 	"authsvc/tenants":        {"authsvc/store"},
