@@ -60,6 +60,7 @@ type Store interface {
 	Groups
 	Policies
 	Tenants
+	Provisioning
 	Log
 	io.Closer
 }

@@ -29,12 +29,14 @@ var _ sqlstore.Dialect = dialect{}
 
 var (
 	anyOf       = regexp.MustCompile(`= any\(\$(\d+)\)`)
+	unnest      = regexp.MustCompile(`unnest\(cast\(\$(\d+) as text\[\]\)\) as (\w+) \(value\)`)
 	placeholder = regexp.MustCompile(`\$(\d+)`)
 )
 
 // Rebind rewrites lists, placeholders and the collation by bytes.
 func (dialect) Rebind(query string) string {
 	query = anyOf.ReplaceAllString(query, `in (select value from json_each($$$1))`)
+	query = unnest.ReplaceAllString(query, `(select value from json_each($$$1)) as $2`)
 	query = strings.ReplaceAll(query, `collate "C"`, `collate binary`)
 	return placeholder.ReplaceAllString(query, `?$1`)
 }

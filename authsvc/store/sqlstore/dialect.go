@@ -11,7 +11,8 @@ import (
 // and no state of a call; every method is safe for concurrent use.
 type Dialect interface {
 	// Rebind turns a statement written the Postgres way ($1, = any($1),
-	// collate "C") into this database's. It is called once per statement,
+	// unnest(cast($1 as text[])) as x (value), collate "C") into this
+	// database's. It is called once per statement,
 	// when the store is made.
 	Rebind(query string) string
 	// List wraps strings as one argument, for = any($1) and for the columns
