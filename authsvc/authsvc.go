@@ -20,6 +20,7 @@ import (
 	"github.com/wazo-edge/xivo-auth/authsvc/grant"
 	"github.com/wazo-edge/xivo-auth/authsvc/guard"
 	"github.com/wazo-edge/xivo-auth/authsvc/httpapi"
+	"github.com/wazo-edge/xivo-auth/authsvc/idp"
 	"github.com/wazo-edge/xivo-auth/authsvc/password"
 	"github.com/wazo-edge/xivo-auth/authsvc/revocation"
 	"github.com/wazo-edge/xivo-auth/authsvc/sessions"
@@ -65,6 +66,9 @@ type Settings struct {
 	// Backends makes the ways to log in, given the service. Default:
 	// wazo_user alone.
 	Backends func(*Service) *backends.Set
+	// Providers are the identity providers that users and tenants can be set
+	// to use, besides native and default. Default: saml and ldap.
+	Providers []string
 	// Cache bounds how long grants are trusted.
 	Cache cache.Limits
 	// TokenLifetime is the lifetime of a token whose client asks for none.
@@ -106,6 +110,7 @@ type Service struct {
 	guard    guard.Guard
 	mux      *httpapi.Mux
 	backends atomic.Pointer[backends.Set]
+	methods  atomic.Pointer[idp.Methods]
 	foreign  atomic.Bool // the database has a schema that is not ours to touch
 	api      atomic.Pointer[http.Handler]
 	signer   atomic.Pointer[assertion.Signer]
@@ -180,7 +185,10 @@ func New(cfg Config, set Settings) (*Service, error) {
 	}, tokens.Settings{})
 	routes := tokens.HTTP{Service: s.tokens, ClientAddr: cfg.ClientAddr}.Routes()
 	routes = append(routes, sessions.HTTP{Store: cfg.Store, Revoke: grants.Revoke}.Routes()...)
-	routes = append(routes, backends.Route(s.backends.Load), assertion.Route(s.signer.Load), httpapi.Status(), httpapi.Document())
+	routes = append(routes, idp.HTTP{Methods: s.Methods}.Routes()...)
+	routes = append(routes, backends.Route(s.backends.Load), assertion.Route(s.signer.Load), httpapi.Status(), httpapi.Document(
+		idp.Document,
+	))
 	s.mux = httpapi.NewMux(cfg.Log, cfg.Now, httpapi.Access{Grants: grants, Tenants: tree}, routes...)
 	s.Apply(set)
 	return s, nil
@@ -206,6 +214,11 @@ func (s *Service) Apply(set Settings) {
 			return backends.NewSet(&backends.WazoUser{Users: s.Store, Checker: s.Checker})
 		}
 	}
+	if set.Providers == nil {
+		set.Providers = idp.Providers
+	}
+	methods := idp.NewMethods(set.Providers)
+	s.methods.Store(&methods)
 	if set.Assertion == nil {
 		set.Assertion = s.keyless
 	}
@@ -346,6 +359,9 @@ var foreignSchema = guard.Decision{Verdict: guard.Unavailable, Reason: guard.Sto
 func (s *Service) Assert(g *grant.Grant, audience, tenant string) (string, error) {
 	return s.signer.Load().Sign(g, audience, tenant)
 }
+
+// Methods are the authentication methods of users and tenants.
+func (s *Service) Methods() idp.Methods { return *s.methods.Load() }
 
 // Now is the service's clock.
 func (s *Service) Now() time.Time { return s.cfg.Now() }

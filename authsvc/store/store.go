@@ -159,6 +159,8 @@ const (
 const (
 	MethodDefault = "default"
 	MethodNative  = "native"
+	MethodLDAP    = "ldap"
+	MethodSAML    = "saml"
 )
 
 // User is one row of auth_user without its password.

@@ -40,6 +40,7 @@ var allowed = map[string][]string{
 	"authsvc/throttle":       {},
 	"authsvc/assertion":      {"authsvc/grant", "authsvc/httpapi"},
 	"authsvc/sessions":       {"authsvc/httpapi", "authsvc/store"},
+	"authsvc/idp":            {"authsvc/httpapi", "authsvc/store"},
 	"authsvc/store/sqlstore": {"authsvc/store"},
 	"authsvc/store/postgres": {"authsvc/store", "authsvc/store/sqlstore"},
 	"authsvc/store/sqlite":   {"authsvc/store", "authsvc/store/sqlstore"},
@@ -48,7 +49,7 @@ var allowed = map[string][]string{
 	},
 	"authsvc": {
 		"authsvc/assertion", "authsvc/backends", "authsvc/cache", "authsvc/grant", "authsvc/guard", "authsvc/httpapi",
-		"authsvc/password", "authsvc/revocation", "authsvc/sessions", "authsvc/store", "authsvc/tenants", "authsvc/throttle", "authsvc/tokens", "authsvc/users",
+		"authsvc/idp", "authsvc/password", "authsvc/revocation", "authsvc/sessions", "authsvc/store", "authsvc/tenants", "authsvc/throttle", "authsvc/tokens", "authsvc/users",
 	},
 }
 
