@@ -68,6 +68,7 @@ type Limits struct {
 type Cache struct {
 	loader Loader
 	now    func() time.Time
+	steady *steady
 	limits limits
 	trust  trust
 
@@ -110,7 +111,7 @@ func New(loader Loader, cfg Config) (*Cache, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	c := &Cache{loader: loader, now: cfg.Now, timeout: cfg.LoadTimeout, reads: make(chan struct{}, maxReads)}
+	c := &Cache{loader: loader, now: cfg.Now, steady: newSteady(cfg.Now()), timeout: cfg.LoadTimeout, reads: make(chan struct{}, maxReads)}
 	c.shards.horizon = 4 * cfg.LoadTimeout
 	c.checks.ctx, c.checks.cancel = context.WithCancel(context.Background())
 	c.SetLimits(Limits{})
@@ -176,7 +177,7 @@ func (c *Cache) lookup(ctx context.Context, id uuid.UUID, token string) (*grant.
 		if held.Expired(now) {
 			return nil, grant.Hit, grant.ErrUnknown
 		}
-		if age := held.Age(now); age >= 0 && age < c.limits.maxAge() && c.trust.in(held) {
+		if age := held.Age(c.steady.at(now)); age >= 0 && age < c.limits.maxAge() && c.trust.in(held) {
 			return held, grant.Hit, nil
 		}
 	} else {
@@ -193,27 +194,50 @@ func (c *Cache) lookup(ctx context.Context, id uuid.UUID, token string) (*grant.
 	case err == nil && g.Expired(now):
 		return nil, grant.Miss, grant.ErrUnknown
 	case err != nil && !errors.Is(err, grant.ErrUnknown) && held != nil && !held.Expired(now):
-		if c.bearable(held, now) {
+		if c.bearable(held, c.steady.at(now)) {
 			return held, grant.Degraded, nil
 		}
 	}
 	return g, grant.Miss, err
 }
 
-// load reads the token once for all that ask for it at the same time.
+// load reads the token once for all that ask for it at the same time. What was
+// read is at least as new as the call, unless the feed vouches for it: while
+// that is lost, a read that somebody began before a revocation, and that a bad
+// network delays, must not answer those who come after it.
 func (c *Cache) load(ctx context.Context, id uuid.UUID, token string) (*grant.Grant, error) {
+	asked := time.Now()
+	for {
+		f, err := c.join(ctx, id, token)
+		if err != nil || !f.began.Before(asked) || c.trust.in(f.grant) {
+			return f.grant, err
+		}
+		// At most once: the next read begins, or began, after that one ended.
+	}
+}
+
+// flight is one read of the store.
+type flight struct {
+	grant *grant.Grant
+	began time.Time
+}
+
+// join waits for the read that is under way, or for one of its own.
+func (c *Cache) join(ctx context.Context, id uuid.UUID, token string) (flight, error) {
 	done := c.flights.DoChan(token, func() (any, error) {
 		// Detached: the caller who happened to be first may hang up.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.timeout)
 		defer cancel()
-		return c.fill(ctx, id, token)
+		began := time.Now()
+		g, err := c.fill(ctx, id, token)
+		return flight{g, began}, err
 	})
 	select {
 	case r := <-done:
-		g, _ := r.Val.(*grant.Grant)
-		return g, r.Err
+		f, _ := r.Val.(flight)
+		return f, r.Err
 	case <-ctx.Done():
-		return nil, fmt.Errorf("waiting for a token to be read: %w", ctx.Err())
+		return flight{}, fmt.Errorf("waiting for a token to be read: %w", ctx.Err())
 	}
 }
 
@@ -250,7 +274,7 @@ func (c *Cache) fill(ctx context.Context, id uuid.UUID, token string) (*grant.Gr
 	defer release()
 	began := time.Now()
 	now := c.now()
-	g, err := c.loader.LoadGrant(ctx, id, now)
+	g, err := c.loader.LoadGrant(ctx, id, c.steady.at(now))
 	if time.Since(began) > c.shards.horizon/2 {
 		// The process was stopped in the middle: a tombstone set since may
 		// be forgotten already, so what was read proves nothing any more.
@@ -305,11 +329,12 @@ func (c *Cache) drop(id uuid.UUID, token string) {
 	sh.dismiss(id).tell()
 }
 
-// Put takes in a grant that was just issued here.
+// Put takes in a grant that was just issued here, and was vouched for at a
+// moment of the service's clock that is not long ago.
 func (c *Cache) Put(g *grant.Grant) {
-	id := g.Token()
+	id, now := g.Token(), c.now()
 	c.negative.Remove(id)
-	c.publish(id, id.String(), g)
+	c.publish(id, id.String(), g.Vouched(c.steady.at(now).Add(-max(0, g.Age(now)))))
 }
 
 // Revoke makes every later [Cache.Lookup] of these tokens answer

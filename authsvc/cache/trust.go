@@ -15,14 +15,14 @@ import (
 // again, besides those that are too old. The revocation feed moves it.
 type trust struct {
 	// floor is when the store must have vouched for a grant at the earliest,
-	// in Unix nanoseconds. While the feed is lost no moment is late enough.
+	// in nanoseconds of the steady clock. While the feed is lost no moment is late enough.
 	floor atomic.Int64
 	users atomic.Pointer[map[uuid.UUID]int64] // the same for grants of a few users
 
 	mu      sync.Mutex
 	lost    bool
-	vouched int64 // up to when the feed was heard, while it is lost
-	doubted int64 // what floor is while it is not
+	heard   int64 // all that was committed before was told; 0 never
+	doubted int64 // what floor is while the feed is not lost
 }
 
 // maxUsers bounds how many users are doubted one by one.
@@ -44,7 +44,7 @@ func (c *Cache) Doubt(before time.Time) {
 	t := &c.trust
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.doubted = max(t.doubted, before.UnixNano())
+	t.doubted = max(t.doubted, c.steady.at(before).UnixNano())
 	t.users.Store(nil) // they are among them
 	t.settle()
 }
@@ -52,7 +52,7 @@ func (c *Cache) Doubt(before time.Time) {
 // DoubtUsers does so for the grants of some users: they were deleted, or moved
 // to another tenant.
 func (c *Cache) DoubtUsers(users ...uuid.UUID) {
-	t, now := &c.trust, c.now()
+	t, now := &c.trust, c.steady.at(c.now())
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	next := make(map[uuid.UUID]int64, len(users))
@@ -75,27 +75,25 @@ func (c *Cache) DoubtUsers(users ...uuid.UUID) {
 	t.users.Store(&next)
 }
 
-// FeedLost tells the cache that it does not hear of revocations elsewhere since
-// a moment: until [Cache.FeedLive], every grant is looked up again each time it
-// is used, and what was vouched for by then is honoured for stale_if_error
-// while the store cannot be asked.
-func (c *Cache) FeedLost(since time.Time) {
+// FeedLost tells the cache that it does not hear of revocations elsewhere: until
+// [Cache.FeedLive], every grant is looked up again each time it is used, and
+// what was vouched for when the feed was last heard is honoured for
+// stale_if_error from then on while the store cannot be asked.
+func (c *Cache) FeedLost() {
 	t := &c.trust
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.lost {
-		t.lost, t.vouched = true, since.UnixNano()
-	}
+	t.lost = true
 	t.settle()
 }
 
-// FeedLive tells it that it does again, and that it has been told of all there
-// were meanwhile.
-func (c *Cache) FeedLive() {
+// FeedLive tells it that it does, and that it was told of everything that was
+// committed before heard. It is called again and again while that is so.
+func (c *Cache) FeedLive(heard time.Time) {
 	t := &c.trust
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.lost = false
+	t.lost, t.heard = false, c.steady.at(heard).UnixNano()
 	t.settle()
 }
 
@@ -109,14 +107,15 @@ func (t *trust) settle() {
 }
 
 // bearable reports whether g is honoured although the store could not be
-// asked. The feed vouches for what it has not revoked, as long as it is heard;
-// not so for what is doubted for a reason of its own.
+// asked; now is of the steady clock. The feed vouches for what it has not
+// revoked, as long as it is heard; not so for what is doubted for a reason of
+// its own.
 func (c *Cache) bearable(g *grant.Grant, now time.Time) bool {
 	t := &c.trust
 	t.mu.Lock()
 	vouched := g.Validated()
 	if t.lost && vouched >= t.doubted && !t.doubtsUser(g) {
-		vouched = max(vouched, t.vouched)
+		vouched = max(vouched, t.heard)
 	}
 	t.mu.Unlock()
 	since := time.Duration(now.UnixNano() - vouched)

@@ -3,6 +3,7 @@ package cache_test
 import (
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
@@ -74,7 +75,7 @@ func TestDoubtUsers(t *testing.T) {
 func TestFeedLost(t *testing.T) {
 	t.Parallel()
 	c, l, now, id := resident(t)
-	c.FeedLost(now.now())
+	c.FeedLost()
 	for range 3 {
 		look(t, c, id, "granted", grant.Miss)
 	}
@@ -83,32 +84,92 @@ func TestFeedLost(t *testing.T) {
 	l.set(token(1), start.AddDate(1, 0, 0))
 	now.advance(time.Minute)
 	look(t, c, id, "granted", grant.Miss)
-	c.FeedLive()
+	c.FeedLive(now.now())
 	look(t, c, id, "granted", grant.Hit)
 	c.Doubt(now.now().Add(time.Second))
-	c.FeedLost(now.now())
-	c.FeedLive()
+	c.FeedLost()
+	c.FeedLive(now.now())
 	look(t, c, id, "granted", grant.Miss) // a doubt outlives the loss
 }
 
-// TestFeedLost_StoreDown: the feed vouched for what it did not revoke up to its
-// loss, so that is honoured for stale_if_error from there on.
+// TestFeedLost_StoreDown: the feed vouched for what it did not revoke up to the
+// moment when it was last heard, so that is honoured for stale_if_error from
+// there on. A network that swallows packets keeps a loss from being noticed; a
+// revocation in that time is not honoured for as much longer.
 func TestFeedLost_StoreDown(t *testing.T) {
 	t.Parallel()
 	c, l, now, id := resident(t)
 	c.SetLimits(cache.Limits{MaxAge: time.Hour, StaleIfError: 30 * time.Second})
 	now.advance(20 * time.Minute) // long after the store vouched for it
+	c.FeedLive(now.now())
 	l.fail(errDown)
-	look(t, c, id, "granted", grant.Hit) // the feed is heard
-	c.FeedLost(now.now())
-	look(t, c, id, "granted", grant.Degraded)
-	now.advance(29 * time.Second)
-	c.FeedLost(now.now()) // told again, it is no later
-	look(t, c, id, "granted", grant.Degraded)
+	look(t, c, id, "granted", grant.Hit) // the feed is heard, as far as anybody knows
 	now.advance(2 * time.Second)
-	look(t, c, id, "cannot tell", grant.Miss)
-	c.FeedLive()
 	look(t, c, id, "granted", grant.Hit)
+	c.FeedLost()
+	look(t, c, id, "granted", grant.Degraded)
+	now.advance(27 * time.Second)
+	c.FeedLost() // told again, it is no later
+	look(t, c, id, "granted", grant.Degraded)
+	now.advance(time.Second)
+	look(t, c, id, "cannot tell", grant.Miss)
+	c.FeedLive(now.now())
+	look(t, c, id, "granted", grant.Hit)
+}
+
+// TestFeedLost_AtFirst: a feed that was never heard vouches for nothing.
+func TestFeedLost_AtFirst(t *testing.T) {
+	t.Parallel()
+	c, l, now, id := resident(t)
+	c.SetLimits(cache.Limits{MaxAge: time.Hour, StaleIfError: 30 * time.Second})
+	c.FeedLost()
+	l.fail(errDown)
+	look(t, c, id, "granted", grant.Degraded) // the store did, a second ago
+	now.advance(29 * time.Second)
+	look(t, c, id, "cannot tell", grant.Miss)
+}
+
+// TestFeedLost_JoinedRead: with the feed lost, a read of the store that began
+// before a revocation, and that a bad network delays, is no answer for those
+// who ask after it. With the feed heard it is: the revocation is told.
+func TestFeedLost_JoinedRead(t *testing.T) {
+	t.Parallel()
+	for name, lost := range map[string]bool{"lost": true, "heard": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				id := token(1)
+				l := newLoader(id)
+				c := newCache(t, l, cache.Config{})
+				if lost {
+					c.FeedLost()
+				}
+				deliver := make(chan struct{})
+				l.after = sync.OnceFunc(func() { <-deliver })
+				ask := func() chan error {
+					answer := make(chan error, 1)
+					go func() { _, _, err := c.Lookup(t.Context(), id.String()); answer <- err }()
+					time.Sleep(time.Millisecond) // until it waits for the read
+					synctest.Wait()
+					return answer
+				}
+				before := ask()
+				l.remove(id) // elsewhere
+				after := ask()
+				close(deliver)
+				if err := <-before; err != nil {
+					t.Errorf("who asked before: %v", err)
+				}
+				want := "granted"
+				if lost {
+					want = "unknown"
+				}
+				if got := kind(<-after); got != want {
+					t.Errorf("who asked after: %s, want %s", got, want)
+				}
+			})
+		})
+	}
 }
 
 // TestFeedLost_Doubted: what is doubted for a reason of its own is not honoured
@@ -126,7 +187,7 @@ func TestFeedLost_Doubted(t *testing.T) {
 			now.advance(20 * time.Minute)
 			doubt(c, now.now())
 			l.fail(errDown)
-			c.FeedLost(now.now())
+			c.FeedLost()
 			look(t, c, id, "cannot tell", grant.Miss)
 		})
 	}
@@ -135,9 +196,9 @@ func TestFeedLost_Doubted(t *testing.T) {
 // TestRevoke_WhileLost: a revocation holds whatever is trusted.
 func TestRevoke_WhileLost(t *testing.T) {
 	t.Parallel()
-	c, l, now, id := resident(t)
+	c, l, _, id := resident(t)
 	l.fail(errDown)
-	c.FeedLost(now.now())
+	c.FeedLost()
 	look(t, c, id, "granted", grant.Degraded)
 	c.Revoke(token(1))
 	look(t, c, id, "unknown", grant.Miss)
@@ -153,9 +214,9 @@ func TestTrust_Stress(t *testing.T) {
 			for i := range 300 {
 				switch i % 5 {
 				case 0:
-					c.FeedLost(now.now())
+					c.FeedLost()
 				case 1:
-					c.FeedLive()
+					c.FeedLive(now.now())
 				case 2:
 					c.Doubt(now.now())
 				case 3:

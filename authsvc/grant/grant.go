@@ -210,6 +210,14 @@ func (g *Grant) Expired(now time.Time) bool {
 // Age is how long ago the store vouched for the grant.
 func (g *Grant) Age(now time.Time) time.Duration { return time.Duration(now.UnixNano() - g.validated) }
 
+// Vouched returns the grant as if the store had vouched for it at another
+// moment.
+func (g *Grant) Vouched(at time.Time) *Grant {
+	other := *g
+	other.validated = at.UnixNano()
+	return &other
+}
+
 // Validated is when the store last vouched for the grant, in Unix nanoseconds.
 func (g *Grant) Validated() int64 { return g.validated }
 

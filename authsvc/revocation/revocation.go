@@ -8,6 +8,11 @@
 // not heard, nothing in memory is served without asking the store again. When
 // it is heard again, the log is read from before the loss, and nothing in it
 // is missed.
+//
+// A loss counts from the last moment at which the feed was known to have told
+// everything, not from when it was noticed: a network that swallows packets
+// goes unnoticed for a while, and what was revoked meanwhile is not to be
+// honoured for as much longer (ADR 9).
 package revocation
 
 import (
@@ -28,8 +33,8 @@ type Grants interface {
 	Revoke(tokens ...uuid.UUID)
 	Doubt(before time.Time)
 	DoubtUsers(users ...uuid.UUID)
-	FeedLost(since time.Time)
-	FeedLive()
+	FeedLost()
+	FeedLive(heard time.Time)
 }
 
 // Tenants is the tenant tree in memory.
@@ -64,6 +69,9 @@ const (
 	// before it was delivered, or the heartbeat of the connection, which is
 	// ten times as fast, would have failed.
 	checkpoint = 10 * time.Second
+	// silence is how long a read of the log may go unanswered, as long as a
+	// connection that listens may be silent before it counts as lost.
+	silence = 2 * time.Second
 	// minPause and maxPause bound the wait before another attempt.
 	minPause = 20 * time.Millisecond
 	maxPause = 2 * time.Second
@@ -125,6 +133,7 @@ func (f *Feed) Status() Status {
 
 // Run follows the log until ctx is done.
 func (f *Feed) Run(ctx context.Context) {
+	f.cfg.Grants.FeedLost() // nothing has been heard yet
 	if !f.install(ctx) {
 		return
 	}
@@ -160,9 +169,12 @@ func (f *Feed) install(ctx context.Context) bool {
 		}
 		if errors.Is(err, store.ErrSchema) && !told {
 			told = true
+			f.cfg.Grants.FeedLive(f.cfg.Now()) // as with the feed off
 			f.cfg.Log.Warn("the revocation feed cannot be installed: what is revoked elsewhere is noticed within max_age only", slog.Any("error", err))
 		}
-		f.trouble(err)
+		if err != nil {
+			f.lost(err)
+		}
 		if !wait(ctx, pause) {
 			return false
 		}
@@ -175,13 +187,11 @@ func (f *Feed) listen(ctx context.Context) {
 	defer cancel()
 	go f.checkpoints(ctx)
 	for pause := minPause; ; pause = min(2*pause, maxPause) {
-		err := f.cfg.Store.Listen(ctx, func() error {
-			if err := f.catchUp(ctx); err != nil {
-				return err
-			}
+		l := listener{f: f, ctx: ctx}
+		err := f.cfg.Store.Listen(ctx, &l)
+		if l.ready {
 			pause = minPause
-			return nil
-		}, func(c store.Change) { f.deliver(c) })
+		}
 		if errors.Is(err, errors.ErrUnsupported) || ctx.Err() != nil {
 			return
 		}
@@ -190,6 +200,25 @@ func (f *Feed) listen(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// listener is the feed while the store tells it.
+type listener struct {
+	f     *Feed
+	ctx   context.Context
+	ready bool
+}
+
+func (l *listener) Ready() error {
+	err := l.f.catchUp(l.ctx)
+	l.ready = err == nil
+	return err
+}
+
+func (l *listener) Changed(c store.Change) { l.f.deliver(c) }
+
+func (l *listener) Alive(ago time.Duration) {
+	l.f.cfg.Grants.FeedLive(l.f.cfg.Now().Add(-ago))
 }
 
 // checkpoints notes places in the log.
@@ -210,13 +239,24 @@ func (f *Feed) checkpoints(ctx context.Context) {
 // poll reads the log again and again.
 func (f *Feed) poll(ctx context.Context, every time.Duration) {
 	for {
-		if err := f.catchUp(ctx); err != nil && ctx.Err() == nil {
+		if err := f.pollOnce(ctx); err != nil && ctx.Err() == nil {
 			f.lost(err)
 		}
 		if !wait(ctx, every) {
 			return
 		}
 	}
+}
+
+// pollOnce takes a read that is not answered for a loss while the feed is live;
+// afterwards it has as long as the store allows, to catch up with much.
+func (f *Feed) pollOnce(ctx context.Context) error {
+	if f.Status().State == Live {
+		var cancel func()
+		ctx, cancel = context.WithTimeout(ctx, silence)
+		defer cancel()
+	}
+	return f.catchUp(ctx)
 }
 
 // catchUp reads what the log has that was not read yet, and then the feed is
@@ -226,6 +266,7 @@ func (f *Feed) catchUp(ctx context.Context) error {
 	f.mu.Lock()
 	from, known := f.from, f.known
 	f.mu.Unlock()
+	asked := f.cfg.Now()
 	if !known {
 		end, err := f.cfg.Store.LogEnd(ctx)
 		if err != nil {
@@ -233,7 +274,7 @@ func (f *Feed) catchUp(ctx context.Context) error {
 		}
 		f.cfg.Grants.Doubt(f.cfg.Now())
 		f.cfg.Tenants.Expire()
-		f.live(end, end)
+		f.live(end, asked)
 		return nil
 	}
 	changes, next, gap, err := f.cfg.Store.ReadLog(ctx, from)
@@ -247,7 +288,7 @@ func (f *Feed) catchUp(ctx context.Context) error {
 	for _, c := range changes {
 		f.deliver(c)
 	}
-	f.live(next, next)
+	f.live(next, asked)
 	return nil
 }
 
@@ -280,43 +321,35 @@ func ids(texts []string) []uuid.UUID {
 	return list
 }
 
-func (f *Feed) live(from, latest store.Position) {
+// live is called when everything committed before heard was delivered, and
+// whatever the log has from a place on is or will be.
+func (f *Feed) live(from store.Position, heard time.Time) {
 	f.mu.Lock()
 	was := f.status
-	f.from, f.latest, f.known = from, latest, true
+	f.from, f.latest, f.known = from, from, true
 	if was.State != Live {
 		f.status.State, f.status.Since, f.status.Err = Live, f.cfg.Now(), ""
 	}
+	f.cfg.Grants.FeedLive(heard) // under the lock, so that the status says nothing else
 	f.mu.Unlock()
 	if was.State != Live {
-		f.cfg.Grants.FeedLive()
 		f.cfg.Log.Info("the revocation feed is live", slog.String("mode", was.Mode))
 	}
 }
 
 func (f *Feed) lost(err error) {
 	f.mu.Lock()
-	was, now := f.status.State, f.cfg.Now()
+	was := f.status.State
+	f.status.Err = err.Error()
 	if was == Live {
-		f.status.State, f.status.Since = Lost, now
+		f.status.State, f.status.Since = Lost, f.cfg.Now()
 		f.status.Losses++
+		f.cfg.Grants.FeedLost()
 	}
 	f.mu.Unlock()
-	f.trouble(err)
 	if was == Live {
-		f.cfg.Grants.FeedLost(now)
 		f.cfg.Log.Warn("the revocation feed is lost: until it is back, every token is looked up each time it is used", slog.Any("error", err))
 	}
-}
-
-// trouble notes why the feed is not live.
-func (f *Feed) trouble(err error) {
-	if err == nil {
-		return
-	}
-	f.mu.Lock()
-	f.status.Err = err.Error()
-	f.mu.Unlock()
 }
 
 // prune removes old entries, now and then.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,8 +30,9 @@ type fakeLog struct {
 }
 
 type listener struct {
-	got func(store.Change)
-	cut chan struct{}
+	store.Listener
+	cut   chan struct{}
+	alive chan time.Duration
 }
 
 func (l *fakeLog) State(context.Context) (store.SchemaState, error) {
@@ -64,7 +66,7 @@ func (l *fakeLog) ReadLog(_ context.Context, from store.Position) ([]store.Chang
 
 func (l *fakeLog) PruneLog(context.Context, time.Time) (int, error) { return 0, nil }
 
-func (l *fakeLog) Listen(ctx context.Context, ready func() error, got func(store.Change)) error {
+func (l *fakeLog) Listen(ctx context.Context, told store.Listener) error {
 	l.mu.Lock()
 	if l.noListen {
 		l.mu.Unlock()
@@ -74,17 +76,30 @@ func (l *fakeLog) Listen(ctx context.Context, ready func() error, got func(store
 		defer l.mu.Unlock()
 		return l.down
 	}
-	me := &listener{got, make(chan struct{})}
+	me := &listener{told, make(chan struct{}), make(chan time.Duration)}
 	l.listeners[me] = true
 	l.mu.Unlock()
-	if err := ready(); err != nil {
+	if err := told.Ready(); err != nil {
 		return err
 	}
-	select {
-	case <-me.cut:
-		return errors.New("cut")
-	case <-ctx.Done():
-		return ctx.Err()
+	for {
+		select {
+		case ago := <-me.alive:
+			told.Alive(ago)
+		case <-me.cut:
+			return errors.New("cut")
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// beat has those who listen told that the connection was alive some time ago.
+func (l *fakeLog) beat(ago time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for listener := range l.listeners {
+		listener.alive <- ago
 	}
 }
 
@@ -94,7 +109,7 @@ func (l *fakeLog) commit(c store.Change) {
 	defer l.mu.Unlock()
 	l.entries = append(l.entries, c)
 	for listener := range l.listeners {
-		listener.got(c)
+		listener.Changed(c)
 	}
 }
 
@@ -113,6 +128,7 @@ func (l *fakeLog) cut(err error) {
 type sink struct {
 	mu    sync.Mutex
 	told  []string
+	heard []time.Time // the moments of FeedLive
 	wakes chan struct{}
 }
 
@@ -129,8 +145,13 @@ func (s *sink) add(format string, args ...any) {
 func (s *sink) Revoke(ids ...uuid.UUID)     { s.add("revoke %v", ids) }
 func (s *sink) Doubt(time.Time)             { s.add("doubt") }
 func (s *sink) DoubtUsers(ids ...uuid.UUID) { s.add("users %v", ids) }
-func (s *sink) FeedLost(time.Time)          { s.add("lost") }
-func (s *sink) FeedLive()                   { s.add("live") }
+func (s *sink) FeedLost()                   { s.add("lost") }
+func (s *sink) FeedLive(at time.Time) {
+	s.mu.Lock()
+	s.heard = append(s.heard, at)
+	s.mu.Unlock()
+	s.add("live")
+}
 func (s *sink) Expire()                     { s.add("tenants") }
 
 // until waits for the last thing told to be this, and returns everything told
@@ -156,10 +177,15 @@ func (s *sink) until(t *testing.T, last string) []string {
 
 func start(t *testing.T, l *fakeLog, poll time.Duration) (*revocation.Feed, *sink) {
 	t.Helper()
+	return startAt(t, l, poll, time.Now)
+}
+
+func startAt(t *testing.T, l *fakeLog, poll time.Duration, now func() time.Time) (*revocation.Feed, *sink) {
+	t.Helper()
 	l.listeners = map[*listener]bool{}
 	s := &sink{wakes: make(chan struct{}, 1)}
 	f := revocation.New(revocation.Config{
-		Store: l, Grants: s, Tenants: s, Poll: poll, Now: time.Now, Log: slog.New(slog.DiscardHandler),
+		Store: l, Grants: s, Tenants: s, Poll: poll, Now: now, Log: slog.New(slog.DiscardHandler),
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
@@ -195,7 +221,7 @@ func TestFeed_Delivers(t *testing.T) {
 			l := m.log()
 			f, s := start(t, l, m.poll)
 			first := s.until(t, "live")
-			if !slices.Equal(first, []string{"doubt", "tenants", "live"}) {
+			if !slices.Equal(first, []string{"lost", "doubt", "tenants", "live"}) {
 				t.Errorf("at first: %v", first)
 			}
 			a, b := uuid.New(), uuid.New()
@@ -247,6 +273,72 @@ func TestFeed_CatchesUp(t *testing.T) {
 	}
 }
 
+// TestFeed_LostSinceHeard: a loss counts from the last moment at which all that
+// was committed is known to have been told, however late it is noticed.
+func TestFeed_LostSinceHeard(t *testing.T) {
+	t.Parallel()
+	for _, m := range []struct {
+		name string
+		poll time.Duration
+	}{{"listen", 0}, {"poll", time.Millisecond}} {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			l, now := new(fakeLog), new(handClock)
+			f, s := startAt(t, l, m.poll, now.now)
+			s.until(t, "live")
+			now.Store(int64(100 * time.Second))
+			if m.poll == 0 {
+				l.beat(300 * time.Millisecond)
+				s.until(t, "live")
+				s.want(t, 99_700*time.Millisecond)
+				now.Store(int64(101 * time.Second))
+				l.beat(0)
+				s.until(t, "live")
+				s.want(t, 101*time.Second)
+			} else {
+				for s.last() < 100*time.Second { // it is read every millisecond
+					s.until(t, "live")
+				}
+			}
+			heard := s.last()
+			// Nothing more is told when the loss is noticed, later.
+			now.Store(int64(200 * time.Second))
+			l.cut(errors.New("down"))
+			s.until(t, "lost")
+			if m.poll == 0 {
+				s.want(t, heard)
+			}
+			// When it is back, the log was read at that moment or later.
+			now.Store(int64(300 * time.Second))
+			l.cut(nil)
+			s.until(t, "live")
+			s.want(t, 300*time.Second)
+			if st := f.Status(); st.Losses != 1 {
+				t.Errorf("%+v", st)
+			}
+		})
+	}
+}
+
+// want is the moment until which everything is said to have been told.
+func (s *sink) want(t *testing.T, at time.Duration) {
+	t.Helper()
+	if got := s.last(); got != at {
+		t.Errorf("heard everything until %s, want %s", got, at)
+	}
+}
+
+func (s *sink) last() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return time.Duration(s.heard[len(s.heard)-1].UnixNano())
+}
+
+// handClock is set by hand.
+type handClock struct{ atomic.Int64 }
+
+func (c *handClock) now() time.Time { return time.Unix(0, c.Load()) }
+
 // TestFeed_Gap: what was pruned before it was read may have been anything.
 func TestFeed_Gap(t *testing.T) {
 	t.Parallel()
@@ -271,6 +363,11 @@ func TestFeed_InstallsLater(t *testing.T) {
 	t.Parallel()
 	l := &fakeLog{installErr: store.ErrSchema}
 	f, s := start(t, l, 0)
+	// Nothing is trusted until it is clear that there is no feed, and then as
+	// with one that is off.
+	if told := s.until(t, "live"); !slices.Equal(told, []string{"lost", "live"}) {
+		t.Errorf("%v", told)
+	}
 	for deadline := time.Now().Add(10 * time.Second); f.Status().Err == ""; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the feed does not say why it waits")

@@ -56,10 +56,21 @@ type Log interface {
 	ReadLog(ctx context.Context, from Position) (changes []Change, next Position, gap bool, err error)
 	// PruneLog removes entries older than before and returns how many.
 	PruneLog(ctx context.Context, before time.Time) (int, error)
-	// Listen calls got for every change at the moment it is committed. It
-	// calls ready once it has begun to, after which no change is missed, and
-	// returns with an error when that has come to an end, so also when ready
-	// returns one and when ctx is done. Both are called from one goroutine.
-	// The error wraps [errors.ErrUnsupported] where the database cannot tell.
-	Listen(ctx context.Context, ready func() error, got func(Change)) error
+	// Listen tells l of every change at the moment it is committed, and
+	// returns with an error when that has come to an end, so also when
+	// l.Ready returns one and when ctx is done. The error wraps
+	// [errors.ErrUnsupported] where the database cannot tell.
+	Listen(ctx context.Context, l Listener) error
+}
+
+// Listener is told what [Log.Listen] hears, from one goroutine.
+type Listener interface {
+	// Ready is called first, once nothing that is committed from then on is
+	// missed. An error ends the listening.
+	Ready() error
+	// Changed is called for every change.
+	Changed(c Change)
+	// Alive is called now and then: whatever was committed longer than ago
+	// before the call was told. While it is not called nobody knows that.
+	Alive(ago time.Duration)
 }

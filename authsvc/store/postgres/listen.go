@@ -24,50 +24,83 @@ const (
 )
 
 // listen returns what tells the changes of the database that dsn names, over a
-// connection of its own for as long as it runs.
-func listen(dsn string) sqlstore.ListenFunc {
-	return func(ctx context.Context, ready func() error, got func(store.Change)) error {
+// connection of its own for as long as it runs. timeout bounds what it takes to
+// begin, beyond the connect_timeout of dsn.
+func listen(dsn string, timeout time.Duration) sqlstore.ListenFunc {
+	return func(ctx context.Context, l store.Listener) error {
 		notifications := make(chan *pq.Notification, 1024)
 		conn, err := pq.NewListenerConn(dsn, notifications)
 		if err != nil {
 			return fmt.Errorf("%w: %w", errConnect, err)
 		}
-		defer func() { _ = conn.Close() }()
-		if _, err := conn.Listen(channel); err != nil {
+		defer func() {
+			_ = conn.Close()
+			for range notifications { // the driver is not to wait for a reader
+			}
+		}()
+		if err := begin(ctx, conn, timeout); err != nil {
 			return fmt.Errorf("%w: %w", errConnect, err)
 		}
-		if err := ready(); err != nil {
+		if err := l.Ready(); err != nil {
 			return err
 		}
 		beat := time.NewTicker(heartbeat)
 		defer beat.Stop()
-		pinged := make(chan error, 1)
-		waiting := false
+		answers := make(chan error, 1)
+		var asked time.Time // when the heartbeat without an answer was sent
 		for {
 			select {
 			case n, open := <-notifications:
 				if !open {
 					return fmt.Errorf("%w: %w", errLost, errors.Join(conn.Err()))
 				}
-				if n != nil {
-					kind, ids, _ := strings.Cut(n.Extra, " ")
-					got(store.Change{Kind: store.ChangeKind(kind), IDs: strings.Fields(ids)})
-				}
+				tell(l, n)
 			case <-beat.C:
-				if waiting {
+				if !asked.IsZero() {
 					return fmt.Errorf("%w: no answer for %s", errLost, heartbeat)
 				}
-				waiting = true
-				go func() { pinged <- conn.Ping() }()
-			case err := <-pinged:
+				asked = time.Now()
+				go func() { answers <- ping(conn) }()
+			case err := <-answers:
 				if err != nil {
 					return fmt.Errorf("%w: %w", errLost, err)
 				}
-				waiting = false
+				// The server sends what it has to notify before it says that
+				// it is ready again, and the driver keeps that order: what
+				// was committed before it was asked is here.
+				for waiting := len(notifications); waiting > 0; waiting-- {
+					tell(l, <-notifications)
+				}
+				l.Alive(time.Since(asked))
+				asked = time.Time{}
 			case <-ctx.Done():
 				return ctx.Err()
 			}
 		}
+	}
+}
+
+// begin has conn listen. The driver would wait for ever for an answer that a
+// network swallowed, so the connection is closed under it.
+func begin(ctx context.Context, conn *pq.ListenerConn, timeout time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+	_, err := conn.Listen(channel)
+	return errors.Join(err, ctx.Err())
+}
+
+// ping is the driver's, which panics when somebody cancels the statement.
+func ping(conn *pq.ListenerConn) error {
+	_, err := conn.ExecSimpleQuery("")
+	return err
+}
+
+// tell passes on a notification; nil, or one of a closed channel, is none.
+func tell(l store.Listener, n *pq.Notification) {
+	if n != nil {
+		kind, ids, _ := strings.Cut(n.Extra, " ")
+		l.Changed(store.Change{Kind: store.ChangeKind(kind), IDs: strings.Fields(ids)})
 	}
 }
 

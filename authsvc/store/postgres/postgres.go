@@ -47,7 +47,7 @@ func Open(dsn string, o store.Options) (*sqlstore.Store, error) {
 		return nil, err
 	}
 	s := sqlstore.New(sql.OpenDB(&connector{cfg: cfg}), dialect{}, o)
-	s.OnListen(listen(listenDSN(direct, listenCfg)))
+	s.OnListen(listen(listenDSN(direct, listenCfg), o.Timeout))
 	return s, nil
 }
 

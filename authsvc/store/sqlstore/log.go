@@ -170,21 +170,21 @@ func (s *Store) PruneLog(ctx context.Context, before time.Time) (pruned int, err
 }
 
 // ListenFunc tells changes as they are committed; see [store.Log].
-type ListenFunc func(ctx context.Context, ready func() error, got func(store.Change)) error
+type ListenFunc func(ctx context.Context, l store.Listener) error
 
 // OnListen gives the store what [Store.Listen] does. It is called before the
 // store is used.
 func (s *Store) OnListen(f ListenFunc) { s.listen = f }
 
 // Listen implements [store.Log].
-func (s *Store) Listen(ctx context.Context, ready func() error, got func(store.Change)) error {
+func (s *Store) Listen(ctx context.Context, l store.Listener) error {
 	if s.listen == nil {
 		return fmt.Errorf("listening for revocations: %w", errors.ErrUnsupported)
 	}
 	if s.closed.Load() {
 		return s.fail(ctx, "listening for revocations", errClosed)
 	}
-	if err := s.listen(ctx, ready, got); err != nil {
+	if err := s.listen(ctx, l); err != nil {
 		return s.fail(ctx, "listening for revocations", err)
 	}
 	return nil

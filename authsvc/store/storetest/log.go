@@ -258,14 +258,28 @@ func testLogPrune(t *testing.T, b *bench) {
 	equal(t, "gap for who did", gap, false)
 }
 
+// ear is a [store.Listener].
+type ear struct {
+	ready chan struct{}
+	got   chan store.Change
+	alive chan time.Duration
+}
+
+func (e ear) Ready() error           { close(e.ready); return nil }
+func (e ear) Changed(c store.Change) { e.got <- c }
+func (e ear) Alive(ago time.Duration) {
+	select {
+	case e.alive <- ago:
+	default: // nobody waits for it
+	}
+}
+
 func testLogListen(t *testing.T, b *bench) {
 	must(t, "InstallLog", b.InstallLog(t.Context()))
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	ready, got, ended := make(chan struct{}), make(chan store.Change, 10), make(chan error, 1)
-	go func() {
-		ended <- b.Listen(ctx, func() error { close(ready); return nil }, func(c store.Change) { got <- c })
-	}()
+	ready, got, alive, ended := make(chan struct{}), make(chan store.Change, 10), make(chan time.Duration), make(chan error, 1)
+	go func() { ended <- b.Listen(ctx, ear{ready: ready, got: got, alive: alive}) }()
 	select {
 	case err := <-ended:
 		if errors.Is(err, errors.ErrUnsupported) {
@@ -279,6 +293,20 @@ func testLogListen(t *testing.T, b *bench) {
 	b.tenant("below", b.top)
 	equal(t, "first", <-got, store.Change{Kind: store.TokensEnded, IDs: []string{token.UUID}})
 	equal(t, "second", (<-got).Kind, store.TenantsChanged)
+	// A sign of life vouches for what was committed before it was asked for:
+	// that has been told. The one after the next was asked for later than now.
+	token = b.token("a", never)
+	b.exec(`delete from auth_token`)
+	<-alive
+	if ago := <-alive; ago <= 0 {
+		t.Errorf("an answer %s after the question", ago)
+	}
+	select {
+	case c := <-got:
+		equal(t, "told before that", c, store.Change{Kind: store.TokensEnded, IDs: []string{token.UUID}})
+	default:
+		t.Error("everything is said to be told, and a revocation is not")
+	}
 	cancel()
 	want(t, "Listen", <-ended, context.Canceled)
 }
