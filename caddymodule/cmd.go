@@ -37,7 +37,7 @@ func init() {
 // Commands are the subcommands of the service. The xivo-auth binary has them
 // at the top.
 func Commands() []caddycmd.Command {
-	return []caddycmd.Command{migrateCommand(), bootstrapCommand(), userCommand(), aclCommand(), routesCommand(), explainCommand()}
+	return []caddycmd.Command{migrateCommand(), bootstrapCommand(), userCommand(), aclCommand(), routesCommand(), explainCommand(), doctorCommand()}
 }
 
 // commandTimeout bounds one command's work on the database.

@@ -267,7 +267,7 @@ func TestCLI_Commands(t *testing.T) {
 			t.Errorf("%s is not documented", sub.Name())
 		}
 	}
-	if want := []string{"acl", "bootstrap", "explain", "migrate", "routes", "user"}; !slices.Equal(names, want) {
+	if want := []string{"acl", "bootstrap", "doctor", "explain", "migrate", "routes", "user"}; !slices.Equal(names, want) {
 		t.Errorf("commands %v, want %v", names, want)
 	}
 	for _, c := range Commands() {

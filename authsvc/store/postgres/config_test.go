@@ -65,3 +65,20 @@ func TestConfigSecrecy(t *testing.T) {
 		}
 	}
 }
+
+func TestWay(t *testing.T) {
+	t.Setenv("PGHOST", "from.env")
+	for dsn, want := range map[string][2]string{
+		"postgres://u:p@h/d?sslmode=disable":           {"h", "disable"},
+		"postgres://u:p@h/d":                           {"h", "prefer"},
+		"host=/run/postgresql dbname=d":                {"/run/postgresql", "prefer"},
+		"host=h hostaddr=192.0.2.7 sslmode=require":    {"192.0.2.7", "require"},
+		"dbname=d sslmode=verify-full sslrootcert=x":   {"from.env", "verify-full"},
+		"postgres://u:secret@h:port/d?sslmode=disable": {"", ""},
+	} {
+		host, mode, err := Way(dsn)
+		if got := [2]string{host, mode}; got != want || (err != nil) != (want[0] == "") {
+			t.Errorf("%s: %v, %v; want %v", dsn, got, err, want)
+		}
+	}
+}

@@ -74,3 +74,18 @@ func config(dsn string, o store.Options) (pq.Config, error) {
 	cfg.BinaryParameters = true
 	return cfg, nil
 }
+
+// Way tells how [Open] gets to the database that dsn names: the host, which is
+// a name, an address or the directory of a socket, and the sslmode, with the
+// defaults and the environment taken into account. It connects to nothing.
+func Way(dsn string) (host, sslmode string, err error) {
+	cfg, err := config(dsn, store.Options{}.Defaults())
+	if err != nil {
+		return "", "", err
+	}
+	host = cfg.Host
+	if cfg.Hostaddr.IsValid() {
+		host = cfg.Hostaddr.String()
+	}
+	return host, string(cfg.SSLMode), nil
+}

@@ -287,3 +287,51 @@ func has(t *testing.T, db *sql.DB, query string, args ...any) {
 		t.Errorf("%q: %d, %v", args, n, err)
 	}
 }
+
+// What is opened to be read is not written to, whether somebody else has it
+// open or not, and is not made.
+func TestOpenReadOnly(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "a?b", "auth.db")
+	st, err := sqlite.Open(path, store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := st.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, shared := range []bool{true, false} {
+		if !shared {
+			if err := st.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ro, err := sqlite.OpenReadOnly(path, store.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if state, err := ro.State(t.Context()); err != nil || state != store.SchemaCurrent {
+			t.Errorf("shared %v: %v, %v", shared, state, err)
+		}
+		if err := ro.InstallLog(t.Context()); err == nil {
+			t.Errorf("shared %v: it was written to", shared)
+		}
+		if err := ro.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if entries, err := os.ReadDir(filepath.Dir(path)); err != nil || len(entries) != 1 {
+		t.Errorf("files %v, %v", entries, err)
+	}
+	missing, err := sqlite.OpenReadOnly(path+".missing", store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = missing.Close() }()
+	if err := missing.Ping(t.Context()); err == nil {
+		t.Error("a missing file answers")
+	}
+	if _, err := os.Stat(path + ".missing"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a missing file was made: %v", err)
+	}
+}

@@ -44,7 +44,14 @@ const reopenPause = 5 * time.Millisecond
 //
 // Several stores and processes may open one file. A write waits for theirs up
 // to o.Timeout, then fails with [store.ErrUnavailable].
-func Open(path string, o store.Options) (*sqlstore.Store, error) {
+func Open(path string, o store.Options) (*sqlstore.Store, error) { return open(path, o, false) }
+
+// OpenReadOnly returns a store that changes nothing: neither the file, which
+// has to exist, nor what is beside it. A server may have the file open and
+// write to it. Writes fail.
+func OpenReadOnly(path string, o store.Options) (*sqlstore.Store, error) { return open(path, o, true) }
+
+func open(path string, o store.Options, readOnly bool) (*sqlstore.Store, error) {
 	o = o.Defaults()
 	if path == "" || path == ":memory:" {
 		return nil, fmt.Errorf("sqlite: %q is no file; give a path", path)
@@ -60,7 +67,11 @@ func Open(path string, o store.Options) (*sqlstore.Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sqlite: %w", err)
 	}
-	return sqlstore.New(sql.OpenDB(&connector{driver: drv, path: path, dsn: dsn(path, o)}), dialect{}, o), nil
+	c := &connector{driver: drv, path: path, dsn: dsn(path, o)}
+	if readOnly {
+		c.path, c.dsn = "", readOnlyDSN(path, o)
+	}
+	return sqlstore.New(sql.OpenDB(c), dialect{}, o), nil
 }
 
 // create makes the file and the directories above it. SQLite gives its -wal
@@ -78,11 +89,7 @@ func create(path string) error {
 
 // dsn is a URI, the only form in which a path may hold "?" or "#".
 func dsn(path string, o store.Options) string {
-	path = filepath.ToSlash(path)
-	if !strings.HasPrefix(path, "/") { // a Windows drive
-		path = "/" + path
-	}
-	q := url.Values{
+	return uri(path, url.Values{
 		"_busy_timeout": {strconv.FormatInt(o.Timeout.Milliseconds(), 10)},
 		"_pragma":       {"journal_mode(WAL)", "synchronous(NORMAL)", "foreign_keys(1)"},
 		// A transaction that starts as a reader and turns writer fails at
@@ -90,6 +97,23 @@ func dsn(path string, o store.Options) string {
 		"_txlock":    {"immediate"},
 		"_dqs":       {"0"},
 		"_defensive": {"1"},
+	})
+}
+
+// readOnlyDSN has SQLite take the file as it is where nobody has it open: a
+// reader, too, would leave a -wal and a -shm file behind.
+func readOnlyDSN(path string, o store.Options) string {
+	q := url.Values{"_busy_timeout": {strconv.FormatInt(o.Timeout.Milliseconds(), 10)}, "mode": {"ro"}}
+	if _, err := os.Stat(path + "-wal"); errors.Is(err, os.ErrNotExist) {
+		q.Set("immutable", "1")
+	}
+	return uri(path, q)
+}
+
+func uri(path string, q url.Values) string {
+	path = filepath.ToSlash(path)
+	if !strings.HasPrefix(path, "/") { // a Windows drive
+		path = "/" + path
 	}
 	return (&url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: q.Encode()}).String()
 }
@@ -119,7 +143,7 @@ func lower(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error)
 // use.
 type connector struct {
 	driver *sqlite.Driver
-	path   string
+	path   string // to create when it is missing, "" for nothing
 	dsn    string
 }
 
@@ -127,8 +151,10 @@ var _ driver.Connector = (*connector)(nil)
 
 // Connect implements [driver.Connector].
 func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
-	if err := create(c.path); err != nil {
-		return nil, fmt.Errorf("%w: sqlite: %w", store.ErrUnavailable, err)
+	if c.path != "" {
+		if err := create(c.path); err != nil {
+			return nil, fmt.Errorf("%w: sqlite: %w", store.ErrUnavailable, err)
+		}
 	}
 	for {
 		if err := ctx.Err(); err != nil {
