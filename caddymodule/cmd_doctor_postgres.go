@@ -75,8 +75,8 @@ func (d *doctor) rights(ctx context.Context, st *sqlstore.Store) bool {
 // errHeard ends the listening.
 var errHeard = errors.New("heard")
 
-// echo listens for a token's end that it sends itself.
-type echo struct {
+// newsEcho listens for a token's end that it sends itself.
+type newsEcho struct {
 	send  func(change string) error
 	token string
 	sent  time.Time
@@ -85,13 +85,13 @@ type echo struct {
 }
 
 // Ready implements [store.Listener].
-func (e *echo) Ready() error {
+func (e *newsEcho) Ready() error {
 	e.sent = time.Now()
 	return e.send(string(store.TokensEnded) + " " + e.token)
 }
 
 // Changed implements [store.Listener].
-func (e *echo) Changed(c store.Change) {
+func (e *newsEcho) Changed(c store.Change) {
 	if len(c.IDs) == 1 && c.IDs[0] == e.token {
 		e.took = time.Since(e.sent)
 		e.heard()
@@ -99,7 +99,7 @@ func (e *echo) Changed(c store.Change) {
 }
 
 // Alive implements [store.Listener].
-func (*echo) Alive(time.Duration) {}
+func (*newsEcho) Alive(time.Duration) {}
 
 // news sends one over the feed's channel and measures how long it takes. It
 // says that a token ended that never was: nodes note that and forget it.
@@ -108,7 +108,7 @@ func (d *doctor) news(ctx context.Context, st *sqlstore.Store) {
 	defer cancel()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	e := &echo{token: uuid.NewString(), heard: func() { stop(errHeard) }, send: func(change string) error {
+	e := &newsEcho{token: uuid.NewString(), heard: func() { stop(errHeard) }, send: func(change string) error {
 		_, err := st.DB().ExecContext(ctx, `select pg_notify('xivo_edge', $1)`, change)
 		return err
 	}}
