@@ -19,9 +19,9 @@ where policy_uuid = $1 and access_id not in (select a.id from auth_access a wher
 
 	sqlAddAccesses = `
 insert into auth_policy_access (policy_uuid, access_id)
-select $1, a.id from auth_access a
+select cast($1 as text), a.id from auth_access a
 where a.access = any($2)
-	and not exists (select 1 from auth_policy_access pa where pa.policy_uuid = $1 and pa.access_id = a.id)`
+	and not exists (select 1 from auth_policy_access pa where pa.policy_uuid = cast($1 as text) and pa.access_id = a.id)`
 )
 
 // setAccesses makes acl the accesses of a policy, without touching those that

@@ -21,7 +21,7 @@ const (
 	sqlFindPolicyBySlug = `select uuid from auth_policy where tenant_uuid = $1 and lower(slug) = lower($2)`
 
 	sqlInsertDefaultPolicy = `insert into auth_policy (uuid, name, slug, tenant_uuid, description, config_managed, shared)
-values ($1, $2, $2, $3, $4, true, $5)`
+values ($1, cast($2 as text), cast($2 as text), $3, $4, true, $5)`
 
 	sqlUpdateDefaultPolicy = `update auth_policy set description = $2, shared = $3, config_managed = true
 where uuid = $1 and (config_managed is not true or shared <> $3 or description is null or description <> $2)`
@@ -84,6 +84,9 @@ where uuid in (select p.uuid from auth_policy p where ` + orphaned + ` and not `
 // SyncDefaults implements [store.Provisioning].
 func (s *Store) SyncDefaults(ctx context.Context, d store.Defaults) (done store.Synced, err error) {
 	const op = "synchronising the defaults"
+	if err := storable(op, textsOf(d)...); err != nil {
+		return done, err
+	}
 	for _, step := range []func(context.Context, statement, string, *store.Synced) error{
 		func(ctx context.Context, q statement, top string, done *store.Synced) error {
 			return s.syncPolicies(ctx, q, top, d.Policies, done)
@@ -121,6 +124,24 @@ func (s *Store) SyncDefaults(ctx context.Context, d store.Defaults) (done store.
 	slices.Sort(done.MissingPolicies)
 	done.MissingPolicies = slices.Compact(done.MissingPolicies)
 	return done, nil
+}
+
+// textsOf are all texts of the defaults, named.
+func textsOf(d store.Defaults) (named []string) {
+	for _, p := range d.Policies {
+		named = append(named, "slug", p.Slug, "description", p.Description)
+		for _, access := range p.ACL {
+			named = append(named, "access", access)
+		}
+	}
+	groups := append([]store.DefaultGroup{{Policies: d.AllUsers}}, d.Groups...)
+	for _, g := range groups {
+		named = append(named, "slug", g.Slug, "name", g.Name)
+		for slug := range g.Policies {
+			named = append(named, "slug", slug)
+		}
+	}
+	return named
 }
 
 // syncPolicies makes and mends the policies of the top tenant.

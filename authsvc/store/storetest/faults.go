@@ -46,6 +46,7 @@ var calls = []struct {
 	{"HasUsers", func(ctx context.Context, b *bench) error { _, err := b.HasUsers(ctx); return err }},
 	{"ListUsers", func(ctx context.Context, b *bench) error { _, err := b.ListUsers(ctx); return err }},
 	{"GroupByUUID", func(ctx context.Context, b *bench) error { _, err := b.GroupByUUID(ctx, newID()); return err }},
+	{"SyncDefaults", func(ctx context.Context, b *bench) error { _, err := b.SyncDefaults(ctx, store.Defaults{}); return err }},
 	{"UserAccesses", func(ctx context.Context, b *bench) error { _, err := b.UserAccesses(ctx, newID(), "a"); return err }},
 	{"IssueToken", func(ctx context.Context, b *bench) error { _, err := b.IssueToken(ctx, b.issue("a")); return err }},
 	{"IssueOfflineToken", func(ctx context.Context, b *bench) error {
