@@ -88,6 +88,9 @@ type Settings struct {
 	// a second means never.
 	CleanupInterval time.Duration
 	CleanupBatch    int
+	// Defaults are the policies and groups that [Service.Prepare] puts into
+	// the database, and new tenants get. Default nil: it touches nothing.
+	Defaults *store.Defaults
 	// CORS are the cross-origin rules of the API.
 	CORS httpapi.CORS
 	// Assertion is a signer with the keys, issuer and lifetime of the
@@ -111,6 +114,7 @@ type Service struct {
 	mux      *httpapi.Mux
 	backends atomic.Pointer[backends.Set]
 	methods  atomic.Pointer[idp.Methods]
+	defaults atomic.Pointer[store.Defaults]
 	foreign  atomic.Bool // the database has a schema that is not ours to touch
 	api      atomic.Pointer[http.Handler]
 	signer   atomic.Pointer[assertion.Signer]
@@ -223,6 +227,7 @@ func (s *Service) Apply(set Settings) {
 		set.Assertion = s.keyless
 	}
 	s.signer.Store(s.signer.Load().Next(set.Assertion))
+	s.defaults.Store(set.Defaults)
 	bs := set.Backends(s)
 	s.backends.Store(bs)
 	s.grants.SetLimits(set.Cache)
@@ -252,14 +257,17 @@ type Bootstrap struct {
 // Prepared tells what [Service.Prepare] did.
 type Prepared struct {
 	Migrated bool
+	// Synced tells what was done about [Settings.Defaults], nil when there
+	// are none.
+	Synced *store.Synced
 	// Administrator is the password of the first administrator when he was
 	// created with a generated one: the only chance to learn it.
 	AdministratorCreated bool
 	GeneratedPassword    string
 }
 
-// Prepare makes the database ready: the schema when it is empty, and the first
-// administrator when it holds no user. It is safe to call on several nodes at
+// Prepare makes the database ready: the schema when it is empty, the defaults,
+// and the first administrator when it holds no user. It is safe to call on several nodes at
 // once, and again after an error. b nil creates nobody.
 //
 // When the database has a schema this version does not know, the service
@@ -280,6 +288,13 @@ func (s *Service) Prepare(ctx context.Context, b *Bootstrap) (p Prepared, err er
 		if p.Migrated, err = s.Store.Migrate(ctx); err != nil {
 			return p, fmt.Errorf("creating the schema: %w", err)
 		}
+	}
+	if d := s.defaults.Load(); d != nil {
+		synced, err := s.Store.SyncDefaults(ctx, *d)
+		if err != nil {
+			return p, fmt.Errorf("bringing the default policies and groups in: %w", err)
+		}
+		p.Synced = &synced
 	}
 	if b == nil || b.User == "" {
 		return p, nil

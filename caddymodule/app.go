@@ -71,6 +71,8 @@ type App struct {
 	// service, which the stack turns on. Default false.
 	UserAdminStatus bool `json:"user_admin_status,omitempty"`
 
+	Defaults
+
 	// CleanupInterval is how often expired tokens are removed from the
 	// store. Default 60s; less than a second: never.
 	CleanupInterval caddy.Duration `json:"cleanup_interval,omitempty"`
@@ -284,11 +286,13 @@ func (a *App) loadSoft(ctx caddy.Context) error {
 			return backends.NewSet(list...)
 		}
 	}
-	signer, err := a.Assertion.signer()
-	if err != nil {
+	var err error
+	if set.Defaults, err = a.Defaults.load(); err != nil {
 		return err
 	}
-	set.Assertion = signer
+	if set.Assertion, err = a.Assertion.signer(); err != nil {
+		return err
+	}
 	a.soft = soft{settings: set, log: ctx.Slogger().Handler()}
 	if b := a.Bootstrap; b != nil {
 		if b.User == "" {
@@ -335,7 +339,7 @@ func (*App) expand(value, otherwise string) (string, error) {
 // Start implements [caddy.App].
 func (a *App) Start() error {
 	a.claim = a.shared.activate(a.soft)
-	if err := a.shared.prepare(a.soft.bootstrap, a.StartupCheck == checkRequire); err != nil {
+	if err := a.shared.prepare(a.soft, a.StartupCheck == checkRequire); err != nil {
 		return err // Cleanup follows, and no Stop
 	}
 	a.welcome()

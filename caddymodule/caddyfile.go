@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
 
 	"github.com/caddyserver/caddy/v2"
@@ -44,6 +45,15 @@ func init() {
 //		backend_policy <backend> <name>
 //		max_user_sessions <count>|unlimited
 //		user_admin_status
+//		default_policy <slug> {
+//			description <text>
+//			shared
+//			acl <access...>
+//		}
+//		all_users_policy <slug> [off]
+//		tenant_default_group <slug> [<name>] {
+//			policy <slug> [off]
+//		}
 //		cleanup_interval <duration>
 //		cleanup_batch <count>
 //		bootstrap <user> [<password>]
@@ -88,7 +98,7 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	seen := once{}
 	for d.NextBlock(0) {
 		option := d.Val()
-		if option != "backend" && option != "backend_policy" && option != "service" {
+		if !slices.Contains(repeatable, option) {
 			if err := seen.mark(d, option); err != nil {
 				return err
 			}
@@ -99,6 +109,9 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	}
 	return nil
 }
+
+// repeatable are the options of which there may be several.
+var repeatable = []string{"backend", "backend_policy", "service", "default_policy", "all_users_policy", "tenant_default_group"}
 
 func (a *App) option(d *caddyfile.Dispenser, option string, seen once) (err error) {
 	switch option {
@@ -140,6 +153,8 @@ func (a *App) option(d *caddyfile.Dispenser, option string, seen once) (err erro
 		} else if err == nil {
 			a.MaxUserSessions, err = parseCount(d, text)
 		}
+	case "default_policy", "all_users_policy", "tenant_default_group":
+		err = a.Defaults.option(d, option)
 	case "user_admin_status":
 		a.UserAdminStatus = true
 		if d.NextArg() {
@@ -172,7 +187,7 @@ func (a *App) option(d *caddyfile.Dispenser, option string, seen once) (err erro
 		err = a.Assertion.unmarshal(d)
 	default:
 		err = d.Errf("unknown option %q of xivo_auth: it is one of store, backend, cache, stale_if_error, feed, token_lifetime, "+
-			"default_user_policy, backend_policy, max_user_sessions, user_admin_status, cleanup_interval, cleanup_batch, bootstrap, xivo_uuid, startup_check, cors, service, assertion", option)
+			"default_user_policy, backend_policy, max_user_sessions, user_admin_status, default_policy, all_users_policy, tenant_default_group, cleanup_interval, cleanup_batch, bootstrap, xivo_uuid, startup_check, cors, service, assertion", option)
 	}
 	return err
 }

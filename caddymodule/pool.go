@@ -46,6 +46,15 @@ type soft struct {
 	log       slog.Handler
 }
 
+// wants are the settings that [authsvc.Service.Prepare] goes by.
+func (s soft) wants() string {
+	admin := ""
+	if s.bootstrap != nil {
+		admin = s.bootstrap.User
+	}
+	return admin + "\n" + fingerprint(s.settings.Defaults)
+}
+
 // shared is a service and what must outlive any single configuration with it.
 // It holds nothing that belongs to one: no context, logger or registry.
 type shared struct {
@@ -58,7 +67,7 @@ type shared struct {
 	mu       sync.Mutex
 	stack    []*generation // configurations that were started and not stopped
 	prepared bool
-	admin    string // the administrator it was prepared with
+	ready    string // what it was prepared with; see soft.wants
 	healing  bool
 }
 

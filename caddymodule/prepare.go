@@ -17,20 +17,20 @@ const prepareTimeout = 10 * time.Second
 // it shorter.
 var healEvery = 2 * time.Second
 
-// prepare makes the database ready, once for each service and administrator: a
-// reload finds it done. When it fails and must is false, it goes on trying in the background
-// until it succeeds or the service ends.
-func (sh *shared) prepare(b *authsvc.Bootstrap, must bool) error {
+// prepare makes the database ready, once for each service, administrator and
+// defaults: a reload finds it done. When it fails and must is false, it goes on
+// trying in the background until it succeeds or the service ends.
+func (sh *shared) prepare(s soft, must bool) error {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if sh.prepared && sh.admin == nameOf(b) {
+	if sh.prepared && sh.ready == s.wants() {
 		return nil
 	}
 	log := slog.New(sh.sink)
-	err := sh.prepareOnce(b, log)
+	err := sh.prepareOnce(s.bootstrap, log)
 	switch {
 	case err == nil:
-		sh.prepared, sh.admin = true, nameOf(b)
+		sh.prepared, sh.ready = true, s.wants()
 		return nil
 	case must:
 		return fmt.Errorf("preparing the database: %w", err)
@@ -50,6 +50,7 @@ func (sh *shared) prepareOnce(b *authsvc.Bootstrap, log *slog.Logger) error {
 	if done.Migrated {
 		log.Info("created the schema in an empty database")
 	}
+	tellSynced(log, done.Synced)
 	if done.AdministratorCreated {
 		log.Info("created the first administrator", slog.String("user", b.User))
 	}
@@ -60,13 +61,6 @@ func (sh *shared) prepareOnce(b *authsvc.Bootstrap, log *slog.Logger) error {
 			"xivo-auth: this is shown once; change it with: xivo-auth user passwd %s\n\n", b.User, done.GeneratedPassword, b.User)
 	}
 	return err
-}
-
-func nameOf(b *authsvc.Bootstrap) string {
-	if b == nil {
-		return ""
-	}
-	return b.User
 }
 
 // heal tries again and again, each time for the configuration in force: there
@@ -91,7 +85,7 @@ func (sh *shared) heal(log *slog.Logger) {
 		sh.leave()
 		if err == nil {
 			sh.mu.Lock()
-			sh.prepared, sh.admin, sh.healing = true, nameOf(g.soft.bootstrap), false
+			sh.prepared, sh.ready, sh.healing = true, g.soft.wants(), false
 			sh.mu.Unlock()
 			log.Info("the database is ready")
 			return

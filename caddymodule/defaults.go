@@ -1,0 +1,230 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"unicode/utf8"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/wazo-edge/xivo-auth/authsvc/store"
+)
+
+// Defaults are the policies and groups that the configuration keeps in the
+// database, under the names that they have in the historical service's
+// config.yml. They are put right when the configuration is loaded and the
+// database can be reached. Where none of the three is given nothing is touched;
+// where one is, what the two others do not have is wanted no more.
+//
+// Tokens keep the accesses they were issued with.
+type Defaults struct {
+	// DefaultPolicies are policies of the top tenant by slug, which is their
+	// name as well. Every tenant sees them and nobody can change them through
+	// the API. One that is not given any more is removed, unless a user or a
+	// group has it.
+	DefaultPolicies map[string]*DefaultPolicy `json:"default_policies,omitempty"`
+
+	// AllUsersPolicies tells by slug which policies of the top tenant the
+	// users of every tenant have: true gives one to the group of all users.
+	AllUsersPolicies map[string]bool `json:"all_users_policies,omitempty"`
+
+	// TenantDefaultGroups are groups that every tenant has, by slug.
+	TenantDefaultGroups map[string]*DefaultGroup `json:"tenant_default_groups,omitempty"`
+}
+
+// DefaultPolicy is a policy that the configuration keeps.
+type DefaultPolicy struct {
+	// Description tells people what it is for. Default: Automatically created.
+	Description string `json:"description,omitempty"`
+	// ACL are its accesses.
+	ACL []string `json:"acl,omitempty"`
+	// Shared marks it as a shared one. Default false; it is seen in every
+	// tenant anyway.
+	Shared bool `json:"shared,omitempty"`
+}
+
+// DefaultGroup is a group that the configuration keeps in each tenant.
+type DefaultGroup struct {
+	// Name is what it is called where it has to be made. Default: its slug.
+	Name string `json:"name,omitempty"`
+	// Policies tells by slug which policies of the top tenant it has: true
+	// gives one, false takes it away, others stay as they are.
+	Policies map[string]bool `json:"policies,omitempty"`
+}
+
+// maxSlug is the size of the columns for slugs and names, in characters.
+const maxSlug = 80
+
+// load checks them. It returns nil when none is given.
+func (c *Defaults) load() (*store.Defaults, error) {
+	if c.DefaultPolicies == nil && c.AllUsersPolicies == nil && c.TenantDefaultGroups == nil {
+		return nil, nil
+	}
+	d := &store.Defaults{AllUsers: c.AllUsersPolicies}
+	for _, slug := range slices.Sorted(maps.Keys(c.DefaultPolicies)) {
+		if err := checkSlug("default_policies", slug); err != nil {
+			return nil, err
+		}
+		p := c.DefaultPolicies[slug]
+		if p == nil {
+			p = new(DefaultPolicy)
+		}
+		d.Policies = append(d.Policies, store.DefaultPolicy{Slug: slug, Description: p.Description, ACL: p.ACL, Shared: p.Shared})
+	}
+	for _, slug := range slices.Sorted(maps.Keys(c.TenantDefaultGroups)) {
+		if err := checkSlug("tenant_default_groups", slug); err != nil {
+			return nil, err
+		}
+		g := c.TenantDefaultGroups[slug]
+		if g == nil {
+			g = new(DefaultGroup)
+		}
+		d.Groups = append(d.Groups, store.DefaultGroup{Slug: slug, Name: g.Name, Policies: g.Policies})
+	}
+	return d, nil
+}
+
+func checkSlug(where, slug string) error {
+	if n := utf8.RuneCountInString(slug); n < 1 || n > maxSlug {
+		return fmt.Errorf("%s has the slug %q: it has 1 to %d characters", where, slug, maxSlug)
+	}
+	return nil
+}
+
+// fingerprint tells whether other defaults are to be synchronised.
+func fingerprint(d *store.Defaults) string {
+	text, err := json.Marshal(d)
+	if err != nil { // plain texts always marshal
+		return err.Error()
+	}
+	return string(text)
+}
+
+// tellSynced logs what came of it.
+func tellSynced(log *slog.Logger, done *store.Synced) {
+	if done == nil {
+		return
+	}
+	if done.Changed > 0 {
+		log.Info("default policies and groups are as the configuration has them", slog.Int("changed", done.Changed))
+	}
+	if len(done.MissingPolicies) > 0 {
+		log.Warn("groups are to get policies that the top tenant does not have: add them to default_policies, or create them",
+			slog.Any("slugs", done.MissingPolicies))
+	}
+	if len(done.Orphans) > 0 {
+		log.Warn("policies that are not in default_policies any more are kept, since users or groups have them",
+			slog.Any("slugs", done.Orphans))
+	}
+	if len(done.TakenGroups) > 0 {
+		log.Warn("tenants have another group of a default group's name, and so not the default group: rename theirs",
+			slog.Any("tenants", done.TakenGroups[:min(len(done.TakenGroups), maxNamed)]))
+	}
+}
+
+// option parses the options of the global option xivo_auth that are defaults:
+//
+//	default_policy <slug> {
+//		description <text>
+//		shared
+//		acl <access...>
+//	}
+//	all_users_policy <slug> [off]
+//	tenant_default_group <slug> [<name>] {
+//		policy <slug> [off]
+//	}
+//
+// An access that begins with # is written in quotes: it is a comment otherwise.
+func (c *Defaults) option(d *caddyfile.Dispenser, option string) error {
+	if option == "all_users_policy" {
+		if c.AllUsersPolicies == nil {
+			c.AllUsersPolicies = map[string]bool{}
+		}
+		return onOff(d, c.AllUsersPolicies)
+	}
+	args := d.RemainingArgs()
+	if len(args) < 1 || len(args) > 2 || option == "default_policy" && len(args) > 1 {
+		return d.ArgErr()
+	}
+	slug := args[0]
+	if option == "default_policy" {
+		if _, twice := c.DefaultPolicies[slug]; twice {
+			return d.Errf("default_policy %s is given twice", slug)
+		}
+		if c.DefaultPolicies == nil {
+			c.DefaultPolicies = map[string]*DefaultPolicy{}
+		}
+		c.DefaultPolicies[slug] = new(DefaultPolicy)
+		return c.DefaultPolicies[slug].unmarshal(d)
+	}
+	if _, twice := c.TenantDefaultGroups[slug]; twice {
+		return d.Errf("tenant_default_group %s is given twice", slug)
+	}
+	if c.TenantDefaultGroups == nil {
+		c.TenantDefaultGroups = map[string]*DefaultGroup{}
+	}
+	g := new(DefaultGroup)
+	if len(args) == 2 {
+		g.Name = args[1]
+	}
+	c.TenantDefaultGroups[slug] = g
+	return g.unmarshal(d)
+}
+
+func (p *DefaultPolicy) unmarshal(d *caddyfile.Dispenser) (err error) {
+	seen := once{}
+	for nesting := d.Nesting(); d.NextBlock(nesting) && err == nil; {
+		option := d.Val()
+		if option != "acl" {
+			if err := seen.mark(d, option); err != nil {
+				return err
+			}
+		}
+		switch option {
+		case "description":
+			err = word(d, &p.Description)
+		case "shared":
+			if p.Shared = true; d.NextArg() {
+				err = d.ArgErr()
+			}
+		case "acl":
+			accesses := d.RemainingArgs()
+			if len(accesses) == 0 {
+				return d.ArgErr()
+			}
+			p.ACL = append(p.ACL, accesses...)
+		default:
+			err = d.Errf("unknown option %q of default_policy: it is one of description, shared, acl", option)
+		}
+	}
+	return err
+}
+
+func (g *DefaultGroup) unmarshal(d *caddyfile.Dispenser) error {
+	g.Policies = map[string]bool{}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		if d.Val() != "policy" {
+			return d.Errf("unknown option %q of tenant_default_group: it is policy", d.Val())
+		}
+		if err := onOff(d, g.Policies); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// onOff parses <slug> [off].
+func onOff(d *caddyfile.Dispenser, to map[string]bool) error {
+	args := d.RemainingArgs()
+	if len(args) < 1 || len(args) > 2 || len(args) == 2 && args[1] != "off" {
+		return d.ArgErr()
+	}
+	if _, twice := to[args[0]]; twice {
+		return d.Errf("the policy %s is given twice", args[0])
+	}
+	to[args[0]] = len(args) == 1
+	return nil
+}
