@@ -84,6 +84,22 @@ func DSN(t testing.TB) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return srv.database(t)
+}
+
+// DatabaseOn is [DSN] on the server that dsn names, such as one from [Start].
+func DatabaseOn(t testing.TB, dsn string) string {
+	t.Helper()
+	db, err := sql.Open("postgres", dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return server{dsn: dsn, db: db}.database(t)
+}
+
+func (srv server) database(t testing.TB) string {
+	t.Helper()
 	var b [8]byte
 	_, _ = rand.Read(b[:]) // never fails
 	name := "xivo_auth_test_" + hex.EncodeToString(b[:])

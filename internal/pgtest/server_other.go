@@ -8,7 +8,13 @@ import "context"
 type Server struct{ DSN string }
 
 // Start returns [ErrMissing].
-func Start(context.Context) (*Server, error) { return nil, ErrMissing }
+func Start(context.Context, ...string) (*Server, error) { return nil, ErrMissing }
+
+// StartPrimary returns [ErrMissing].
+func StartPrimary(context.Context) (*Server, error) { return nil, ErrMissing }
+
+// Standby returns [ErrMissing].
+func (s *Server) Standby(context.Context) (*Server, error) { return nil, ErrMissing }
 
 // Restart returns [ErrMissing].
 func (s *Server) Restart(context.Context) error { return ErrMissing }

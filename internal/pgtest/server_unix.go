@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -22,7 +23,8 @@ import (
 const (
 	startAttempts = 5  // another process may snatch the port we found free
 	keptLogLines  = 40 // of the server's log, for error messages
-	readyLine     = "database system is ready to accept connections"
+	// readyLine goes on with connections, or read-only connections.
+	readyLine = "database system is ready to accept"
 )
 
 // settings trade safety against crashes of the machine for speed. A crash of
@@ -53,29 +55,36 @@ type Server struct {
 	// stays the same across [Server.Restart].
 	DSN string
 
-	bin  string // directory of the binaries
-	home *home
-	port int
+	bin      string // directory of the binaries
+	home     *home
+	port     int
+	settings []string // beyond those of every server
 
 	mu   sync.Mutex
 	proc *process // nil when the server is down
 }
 
 // Start creates a cluster and starts it; that takes about a second. The
-// caller stops it, or it ends with the process. [ErrMissing] when there are
-// no binaries and the user may not install them.
-func Start(ctx context.Context) (*Server, error) {
+// settings, name=value each, win over those every server gets. The caller
+// stops it, or it ends with the process. [ErrMissing] when there are no
+// binaries and the user may not install them.
+func Start(ctx context.Context, settings ...string) (*Server, error) {
 	bin, err := binaries(ctx)
 	if err != nil {
 		return nil, err
 	}
+	return start(ctx, bin, settings, (*Server).initdb)
+}
+
+// start runs a server on the data directory that fill makes.
+func start(ctx context.Context, bin string, settings []string, fill func(*Server, context.Context) error) (*Server, error) {
 	h, err := newHome()
 	if err != nil {
 		return nil, fmt.Errorf("pgtest: %w", err)
 	}
-	s := &Server{bin: bin, home: h}
+	s := &Server{bin: bin, home: h, settings: settings}
 	kept.Store(s, true)
-	if err := s.initdb(ctx); err != nil {
+	if err := fill(s, ctx); err != nil {
 		return nil, errors.Join(err, s.Stop())
 	}
 	for range startAttempts {
@@ -102,7 +111,7 @@ func (s *Server) Restart(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	args := []string{"-D", s.home.data(), "-p", strconv.Itoa(s.port), "-h", "127.0.0.1", "-k", s.home.dir}
-	for _, setting := range settings {
+	for _, setting := range slices.Concat(settings, s.settings) {
 		args = append(args, "-c", setting)
 	}
 	p, err := startProcess(filepath.Join(s.bin, "postgres"), args, s.home.dir)
@@ -143,11 +152,16 @@ func (s *Server) Stop() error {
 }
 
 func (s *Server) initdb(ctx context.Context) error {
-	cmd := exec.CommandContext(ctx, filepath.Join(s.bin, "initdb"), "--pgdata="+s.home.data(), "--username=postgres",
+	return s.run(ctx, "initdb", "--pgdata="+s.home.data(), "--username=postgres",
 		"--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync")
+}
+
+// run runs one of the server's programs as the server's user.
+func (s *Server) run(ctx context.Context, program string, args ...string) error {
+	cmd := exec.CommandContext(ctx, filepath.Join(s.bin, program), args...)
 	cmd.Dir, cmd.Env, cmd.SysProcAttr = s.home.dir, environment(), initAttr()
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("pgtest: initdb: %w\n%s", err, out)
+		return fmt.Errorf("pgtest: %s: %w\n%s", program, err, out)
 	}
 	return nil
 }
