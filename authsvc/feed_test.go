@@ -28,6 +28,8 @@ import (
 // somebody who knows nothing of them: the Python service, psql.
 type cluster struct {
 	t     testing.TB
+	open  func() (*sqlstore.Store, error)
+	feed  authsvc.Feed
 	nodes []*authsvc.Service
 	db    *sqlstore.Store
 	furniture
@@ -45,23 +47,31 @@ func newCluster(t testing.TB, n int, feed authsvc.Feed, open func() (*sqlstore.S
 	if c.furniture, err = furnish(t.Context(), st); err != nil {
 		t.Fatal(err)
 	}
+	c.open, c.feed = open, feed
 	for range n {
-		st, err := open()
-		if err != nil {
-			t.Fatal(err)
-		}
-		// max_age is out of the way: whatever is noticed, the feed told.
-		svc, err := authsvc.New(authsvc.Config{Store: st, Feed: feed, Cache: cache.Config{Grants: 10_000}},
-			authsvc.Settings{Cache: cache.Limits{MaxAge: 24 * time.Hour}, CleanupInterval: -1})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = svc.Close() })
-		svc.StartFeed()
-		c.nodes = append(c.nodes, svc)
+		c.join()
 	}
 	c.live()
 	return c
+}
+
+// join starts another node.
+func (c *cluster) join() *authsvc.Service {
+	c.t.Helper()
+	st, err := c.open()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	// max_age is out of the way: whatever is noticed, the feed told.
+	svc, err := authsvc.New(authsvc.Config{Store: st, Feed: c.feed, Cache: cache.Config{Grants: 10_000}},
+		authsvc.Settings{Cache: cache.Limits{MaxAge: 24 * time.Hour}, CleanupInterval: -1})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(func() { _ = svc.Close() })
+	svc.StartFeed()
+	c.nodes = append(c.nodes, svc)
+	return svc
 }
 
 // live waits until every node hears the feed.

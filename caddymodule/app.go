@@ -215,6 +215,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if h.xivoUUID, err = a.expand(a.XiVOUUID, "{env.XIVO_UUID}"); err != nil {
 		return fmt.Errorf("expanding xivo_uuid: %w", err)
 	}
+	if pg, ok := opener.(*Postgres); ok && pg.ReadReplica != "" && (h.feed.Off || h.feed.Poll > 0) {
+		return errors.New("read_replica needs the feed to listen: without that, nobody can tell whether a replica has replayed what was revoked")
+	}
 	key := h.key()
 	v, _, err := services.LoadOrNew(key, func() (caddy.Destructor, error) { return openShared(h, a.soft) })
 	if err != nil {

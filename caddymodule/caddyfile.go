@@ -282,7 +282,7 @@ func (s *SQLite) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		s.Path = d.Val()
 	}
-	return storeBlock(d, &s.MaxConns, nil, &s.Timeout, nil)
+	return storeBlock(d, &s.MaxConns, &s.Timeout, nil)
 }
 
 // UnmarshalCaddyfile implements [caddyfile.Unmarshaler]:
@@ -292,6 +292,7 @@ func (s *SQLite) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 //		conn_max_idle <duration>
 //		timeout       <duration>
 //		listen        <dsn>
+//		read_replica  <dsn>
 //	}
 func (p *Postgres) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the engine's name
@@ -299,11 +300,12 @@ func (p *Postgres) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return d.Err("store postgres needs a dsn, such as {env.XIVO_AUTH_DSN}")
 	}
 	p.DSN = d.Val()
-	return storeBlock(d, &p.MaxConns, &p.ConnMaxIdle, &p.Timeout, &p.Listen)
+	return storeBlock(d, &p.MaxConns, &p.Timeout, p)
 }
 
-// storeBlock parses what both stores can be told; what is nil is not offered.
-func storeBlock(d *caddyfile.Dispenser, conns *int, idle, timeout *caddy.Duration, listen *string) (err error) {
+// storeBlock parses what both stores can be told, and what a Postgres can where
+// that is not nil.
+func storeBlock(d *caddyfile.Dispenser, conns *int, timeout *caddy.Duration, pg *Postgres) (err error) {
 	if d.NextArg() {
 		return d.ArgErr()
 	}
@@ -316,14 +318,16 @@ func storeBlock(d *caddyfile.Dispenser, conns *int, idle, timeout *caddy.Duratio
 		switch {
 		case option == "max_conns":
 			err = count(d, conns)
-		case option == "conn_max_idle" && idle != nil:
-			err = duration(d, idle)
-		case option == "listen" && listen != nil:
-			err = word(d, listen)
 		case option == "timeout":
 			err = duration(d, timeout)
-		case idle != nil:
-			err = d.Errf("unknown option %q of store: it is one of max_conns, conn_max_idle, timeout, listen", option)
+		case option == "conn_max_idle" && pg != nil:
+			err = duration(d, &pg.ConnMaxIdle)
+		case option == "listen" && pg != nil:
+			err = word(d, &pg.Listen)
+		case option == "read_replica" && pg != nil:
+			err = word(d, &pg.ReadReplica)
+		case pg != nil:
+			err = d.Errf("unknown option %q of store: it is one of max_conns, conn_max_idle, timeout, listen, read_replica", option)
 		default:
 			err = d.Errf("unknown option %q of store: it is one of max_conns, timeout", option)
 		}

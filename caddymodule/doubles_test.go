@@ -44,8 +44,9 @@ func (p *probeStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) (err error) {
 
 func (p *probeStore) StoreKey() string { return fmt.Sprintf("probe %q %d", p.Path, p.Size) }
 
-func (p *probeStore) OpenStore() (store.Store, error) {
-	st, err := sqlite.Open(p.Path, store.Options{MaxConns: 4})
+func (p *probeStore) OpenStore(o store.Options) (store.Store, error) {
+	o.MaxConns = 4
+	st, err := sqlite.Open(p.Path, o)
 	if err != nil {
 		return nil, err
 	}

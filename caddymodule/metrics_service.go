@@ -11,6 +11,7 @@ import (
 	"github.com/wazo-edge/xivo-auth/authsvc/cache"
 	"github.com/wazo-edge/xivo-auth/authsvc/grant"
 	"github.com/wazo-edge/xivo-auth/authsvc/revocation"
+	"github.com/wazo-edge/xivo-auth/authsvc/store"
 )
 
 func metric(name, help string, labels ...string) *prometheus.Desc {
@@ -27,7 +28,9 @@ var (
 	metricChanges   = metric("feed_changes_total", "Entries of the revocation log delivered.")
 	metricLosses    = metric("feed_losses_total", "How often the revocation feed was lost.")
 
-	metricConns    = metric("store_connections", "Open connections of the pool to the database, without the one that listens.", "state")
+	metricConns   = metric("store_connections", "Open connections of the pool to the database, without the one that listens.", "state")
+	metricReplica = metric("replica_reads_total", "Reads of tokens with a read replica configured, by how the replica took part: all but answered asked the primary.", "result")
+
 	metricMaxConns = metric("store_connections_max", "Most connections of the pool.")
 	metricWaits    = metric("store_waits_total", "How often somebody waited for a connection of the pool.")
 	metricWaited   = metric("store_wait_seconds_total", "For how long they did, all together.")
@@ -40,16 +43,20 @@ var feedStates = []string{string(revocation.Waiting), string(revocation.Live), s
 type tally struct {
 	lookups         [grant.States]uint64
 	changes, losses uint64
+	replica         store.ReplicaStats
 	waits           int64
 	waited          time.Duration
 }
 
-func (t *tally) add(stats cache.Stats, feed revocation.Status, pool sql.DBStats) {
+func (t *tally) add(stats cache.Stats, feed revocation.Status, pool sql.DBStats, replica store.ReplicaStats) {
 	for state, n := range stats.Lookups {
 		t.lookups[state] += n
 	}
 	t.changes += feed.Changes
 	t.losses += feed.Losses
+	for result, n := range replica {
+		t.replica[result] += n
+	}
 	t.waits += pool.WaitCount
 	t.waited += pool.WaitDuration
 }
@@ -70,7 +77,7 @@ var tallies = &tallying{known: map[*shared]struct{}{}}
 func (*tallying) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		metricLookups, metricTombstones, metricWatches, metricFeed, metricFeedSince, metricChanges, metricLosses,
-		metricConns, metricMaxConns, metricWaits, metricWaited,
+		metricConns, metricMaxConns, metricWaits, metricWaited, metricReplica,
 	} {
 		to <- d
 	}
@@ -90,8 +97,8 @@ func (t *tallying) Collect(to chan<- prometheus.Metric) {
 		pooled              bool
 	)
 	for sh := range t.known {
-		stats, feed, conns := sh.numbers()
-		sum.add(stats, feed, conns)
+		stats, feed, conns, replica := sh.numbers()
+		sum.add(stats, feed, conns, replica)
 		tombstones += stats.Tombstones
 		watches += stats.Watches
 		if conns.MaxOpenConnections > 0 {
@@ -138,6 +145,9 @@ func (t *tallying) Collect(to chan<- prometheus.Metric) {
 	}
 	send(metricWaits, prometheus.CounterValue, float64(sum.waits))
 	send(metricWaited, prometheus.CounterValue, sum.waited.Seconds())
+	for result, n := range sum.replica {
+		send(metricReplica, prometheus.CounterValue, float64(n), store.ReplicaRead(result).String())
+	}
 }
 
 // meet makes the services of the pool known. Those it has no more stay known
@@ -162,20 +172,25 @@ func (t *tallying) outlive(sh *shared) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	stats, feed, pool := sh.numbers()
-	t.closed.add(stats, feed, pool)
+	t.closed.add(sh.numbers())
 	delete(t.known, sh)
 }
 
 // numbers are what a service counts, also after it was closed. The state of a
-// feed that is off is "", and a store without a pool of connections has none.
-func (sh *shared) numbers() (stats cache.Stats, feed revocation.Status, pool sql.DBStats) {
+// feed that is off is "", and a store without a pool of connections or a replica
+// has none.
+func (sh *shared) numbers() (stats cache.Stats, feed revocation.Status, pool sql.DBStats, replica store.ReplicaStats) {
 	stats = sh.CacheStats()
 	feed, _ = sh.FeedStatus()
 	if st, ok := sh.Store.(interface{ DB() *sql.DB }); ok {
 		pool = st.DB().Stats()
 	}
-	return stats, feed, pool
+	if st, ok := sh.Store.(interface {
+		ReplicaStats() (store.ReplicaStats, bool)
+	}); ok {
+		replica, _ = st.ReplicaStats()
+	}
+	return stats, feed, pool, replica
 }
 
 var _ prometheus.Collector = (*tallying)(nil)

@@ -19,6 +19,7 @@ import (
 
 	"github.com/wazo-edge/xivo-auth/authsvc"
 	"github.com/wazo-edge/xivo-auth/authsvc/cache"
+	"github.com/wazo-edge/xivo-auth/authsvc/store"
 )
 
 // services are the running services of this process, keyed by a digest of the
@@ -76,14 +77,14 @@ type generation struct{ soft soft }
 
 // openShared is the constructor for [services]. It dials nothing.
 func openShared(h hard, s soft) (*shared, error) {
-	st, err := h.store.OpenStore()
+	sh := &shared{sink: newSink(s.log)}
+	st, err := h.store.OpenStore(store.Options{Log: slog.New(sh.sink)})
 	if err != nil {
 		return nil, fmt.Errorf("opening the store: %w", err)
 	}
 	// Nothing is to be removed on behalf of a configuration that may only be
 	// checked: the janitor begins its work when one is activated.
 	s.settings.CleanupInterval = -1
-	sh := &shared{sink: newSink(s.log)}
 	sh.ended, sh.end = context.WithCancel(context.Background())
 	sh.Service, err = authsvc.New(authsvc.Config{
 		Store:      st,

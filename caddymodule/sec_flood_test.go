@@ -39,8 +39,9 @@ func (f *floodStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 
 func (f *floodStore) StoreKey() string { return "flood " + f.Path }
 
-func (f *floodStore) OpenStore() (store.Store, error) {
-	st, err := sqlite.Open(f.Path, store.Options{MaxConns: 2})
+func (f *floodStore) OpenStore(o store.Options) (store.Store, error) {
+	o.MaxConns = 2
+	st, err := sqlite.Open(f.Path, o)
 	return &floodProbe{Store: st}, err
 }
 

@@ -20,8 +20,10 @@ type Opener interface {
 	// digest of it is kept.
 	StoreKey() string
 	// OpenStore opens the store without touching network or disk content,
-	// since it is called while a configuration is only being checked.
-	OpenStore() (store.Store, error)
+	// since it is called while a configuration is only being checked. What
+	// the store has to tell goes where o says; the rest of o is for the module
+	// to fill in.
+	OpenStore(o store.Options) (store.Store, error)
 }
 
 // SQLite keeps everything in one file on this machine. It needs nothing
@@ -69,8 +71,9 @@ func (s *SQLite) StoreKey() string {
 }
 
 // OpenStore implements [Opener].
-func (s *SQLite) OpenStore() (store.Store, error) {
-	return sqlite.Open(s.Path, store.Options{MaxConns: s.MaxConns, Timeout: time.Duration(s.Timeout)})
+func (s *SQLite) OpenStore(o store.Options) (store.Store, error) {
+	o.MaxConns, o.Timeout = s.MaxConns, time.Duration(s.Timeout)
+	return sqlite.Open(s.Path, o)
 }
 
 // Postgres keeps everything in the stack's own database, in the historical
@@ -86,7 +89,15 @@ type Postgres struct {
 	// revocations, where a pooler in transaction mode stands before the
 	// database: such a pooler cannot listen. Default: DSN.
 	Listen string `json:"listen,omitempty"`
-	// MaxConns is the most connections held open. Default 32.
+	// ReadReplica is the DSN of a streaming standby of the database, or of
+	// what balances several. Tokens that are not in memory are read there
+	// first, and from the database itself where the replica does not have
+	// them, lacks a revocation that this node has heard of, or does not
+	// answer. Nothing else is read there. It needs the revocation feed, and
+	// that to listen. Default: none.
+	ReadReplica string `json:"read_replica,omitempty"`
+	// MaxConns is the most connections held open, to the database and to the
+	// replica each. Default 32.
 	MaxConns int `json:"max_conns,omitempty"`
 	// ConnMaxIdle closes connections idle for longer. Default 5m.
 	ConnMaxIdle caddy.Duration `json:"conn_max_idle,omitempty"`
@@ -94,7 +105,7 @@ type Postgres struct {
 	// Default 5s, at most 15s.
 	Timeout caddy.Duration `json:"timeout,omitempty"`
 
-	dsn, listen string // expanded; never shown
+	dsn, listen, readReplica string // expanded; never shown
 }
 
 // CaddyModule implements [caddy.Module].
@@ -117,6 +128,11 @@ func (p *Postgres) Provision(caddy.Context) error {
 			return fmt.Errorf("expanding the dsn to listen at: %w", err)
 		}
 	}
+	if p.ReadReplica != "" {
+		if p.readReplica, err = caddy.NewReplacer().ReplaceOrErr(p.ReadReplica, true, true); err != nil {
+			return fmt.Errorf("expanding the dsn of the read replica: %w", err)
+		}
+	}
 	return checkTimeout(p.Timeout)
 }
 
@@ -133,14 +149,14 @@ func checkTimeout(d caddy.Duration) error {
 
 // StoreKey implements [Opener].
 func (p *Postgres) StoreKey() string {
-	return fmt.Sprintf("postgres %q %q %d %d %d", p.dsn, p.listen, p.MaxConns, p.ConnMaxIdle, p.Timeout)
+	return fmt.Sprintf("postgres %q %q %q %d %d %d", p.dsn, p.listen, p.readReplica, p.MaxConns, p.ConnMaxIdle, p.Timeout)
 }
 
 // OpenStore implements [Opener].
-func (p *Postgres) OpenStore() (store.Store, error) {
-	return postgres.Open(p.dsn, store.Options{
-		MaxConns: p.MaxConns, ConnMaxIdle: time.Duration(p.ConnMaxIdle), Timeout: time.Duration(p.Timeout), ListenDSN: p.listen,
-	})
+func (p *Postgres) OpenStore(o store.Options) (store.Store, error) {
+	o.MaxConns, o.ConnMaxIdle, o.Timeout = p.MaxConns, time.Duration(p.ConnMaxIdle), time.Duration(p.Timeout)
+	o.ListenDSN, o.ReplicaDSN = p.listen, p.readReplica
+	return postgres.Open(p.dsn, o)
 }
 
 var (

@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"time"
 )
 
@@ -252,6 +253,11 @@ type Options struct {
 	// included. Default 5 seconds. It is also the longest a read can be in
 	// flight, which the cache's revocation rule relies on.
 	Timeout time.Duration
+	// ReplicaDSN names a streaming standby, to read tokens from where that is
+	// as good as asking the database itself. Default: none. Postgres only.
+	ReplicaDSN string
+	// Log is told of what operators need to know. Default: nothing.
+	Log *slog.Logger
 	// ListenDSN is how to reach the database for listening, which takes a
 	// session of its own, where a pooler in transaction mode stands in
 	// between. Default: as for everything else.
@@ -268,6 +274,9 @@ func (o Options) Defaults() Options {
 	}
 	if o.Timeout <= 0 {
 		o.Timeout = 5 * time.Second
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
 	}
 	return o
 }

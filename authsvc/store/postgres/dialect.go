@@ -91,7 +91,7 @@ var (
 )
 
 // LogVersion is that of log.sql.
-func (dialect) LogVersion() int { return 1 }
+func (dialect) LogVersion() int { return 2 }
 
 // CreateLog runs log.sql.
 func (dialect) CreateLog(ctx context.Context, tx *sql.Tx) error {

@@ -25,8 +25,9 @@ const (
 
 // listen returns what tells the changes of the database that dsn names, over a
 // connection of its own for as long as it runs. timeout bounds what it takes to
-// begin, beyond the connect_timeout of dsn.
-func listen(dsn string, timeout time.Duration) sqlstore.ListenFunc {
+// begin, beyond the connect_timeout of dsn. newFence makes what notes the
+// changes for a replica.
+func listen(dsn string, timeout time.Duration, newFence func() *fence) sqlstore.ListenFunc {
 	return func(ctx context.Context, l store.Listener) error {
 		notifications := make(chan *pq.Notification, 1024)
 		conn, err := pq.NewListenerConn(dsn, notifications)
@@ -44,6 +45,11 @@ func listen(dsn string, timeout time.Duration) sqlstore.ListenFunc {
 		if err := l.Ready(); err != nil {
 			return err
 		}
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		f := newFence()
+		defer f.end()
+		f.write(ctx)
 		beat := time.NewTicker(heartbeat)
 		defer beat.Stop()
 		answers := make(chan error, 1)
@@ -54,11 +60,12 @@ func listen(dsn string, timeout time.Duration) sqlstore.ListenFunc {
 				if !open {
 					return fmt.Errorf("%w: %w", errLost, errors.Join(conn.Err()))
 				}
-				tell(l, n)
+				tell(l, f, n)
 			case <-beat.C:
 				if !asked.IsZero() {
 					return fmt.Errorf("%w: no answer for %s", errLost, heartbeat)
 				}
+				f.write(ctx)
 				asked = time.Now()
 				go func() { answers <- ping(conn) }()
 			case err := <-answers:
@@ -69,8 +76,9 @@ func listen(dsn string, timeout time.Duration) sqlstore.ListenFunc {
 				// it is ready again, and the driver keeps that order: what
 				// was committed before it was asked is here.
 				for waiting := len(notifications); waiting > 0; waiting-- {
-					tell(l, <-notifications)
+					tell(l, f, <-notifications)
 				}
+				f.alive(asked)
 				l.Alive(time.Since(asked))
 				asked = time.Time{}
 			case <-ctx.Done():
@@ -97,10 +105,14 @@ func ping(conn *pq.ListenerConn) error {
 }
 
 // tell passes on a notification; nil, or one of a closed channel, is none.
-func tell(l store.Listener, n *pq.Notification) {
-	if n != nil {
-		kind, ids, _ := strings.Cut(n.Extra, " ")
-		l.Changed(store.Change{Kind: store.ChangeKind(kind), IDs: strings.Fields(ids)})
+func tell(l store.Listener, f *fence, n *pq.Notification) {
+	if n == nil {
+		return
+	}
+	told := parseNotice(n.Extra)
+	f.hear(told)
+	if told.Kind != kindFence {
+		l.Changed(told.Change)
 	}
 }
 

@@ -23,7 +23,8 @@ create table if not exists xivo_edge_state (
 	pruned bigint not null default 0 -- the newest pos that was pruned
 );
 
--- A notification holds less than 8000 bytes: two hundred uuids.
+-- A notification holds less than 8000 bytes: two hundred uuids. It names the
+-- transaction, as pos does: what a replica must have replayed (ADR 9).
 create or replace function xivo_edge_announce(what text, subjects text[]) returns void
 language plpgsql security definer set search_path from current as $$
 declare
@@ -35,7 +36,7 @@ begin
 	for i in 0 .. greatest(cardinality(subjects) - 1, 0) / 200 loop
 		part := coalesce(array_to_string(subjects[i * 200 + 1 : i * 200 + 200], ' '), '');
 		insert into xivo_edge_revocation (kind, ids) values (what, part);
-		perform pg_notify('xivo_edge', what || ' ' || part);
+		perform pg_notify('xivo_edge', what || ' ' || txid_current() || ' ' || part);
 	end loop;
 end $$;
 

@@ -47,7 +47,19 @@ func Open(dsn string, o store.Options) (*sqlstore.Store, error) {
 		return nil, err
 	}
 	s := sqlstore.New(sql.OpenDB(&connector{cfg: cfg}), dialect{}, o)
-	s.OnListen(listen(listenDSN(direct, listenCfg), o.Timeout))
+	var r *replica
+	if o.ReplicaDSN != "" {
+		replicaCfg, err := config(o.ReplicaDSN, o)
+		if err != nil {
+			return nil, err
+		}
+		r = &replica{
+			db: sql.OpenDB(&connector{cfg: replicaCfg}), classify: s.Classify, budget: o.Timeout / replicaShare, log: o.Log,
+		}
+		sqlstore.LimitPool(r.db, o)
+		s.OnReplica(r)
+	}
+	s.OnListen(listen(listenDSN(direct, listenCfg), o.Timeout, func() *fence { return newFence(r, s.DB()) }))
 	return s, nil
 }
 

@@ -56,6 +56,10 @@ func (s *Store) fail(ctx context.Context, op string, err error) error {
 	}
 }
 
+// Classify tells what an error of the driver means, for dialects that talk to
+// other servers than the store's own.
+func (s *Store) Classify(err error) Kind { return s.classify(err) }
+
 // classify handles what all drivers share before it asks the dialect.
 func (s *Store) classify(err error) Kind {
 	switch {

@@ -31,7 +31,7 @@ const (
 	// One statement, so that the position and the entries are of one instant.
 	sqlLogRead = `select %s, s.pruned, r.kind, r.ids
 from xivo_edge_state s
-left join xivo_edge_revocation r on r.pos >= $1
+left join xivo_edge_revocation r on r.pos >= $1 and r.kind <> 'fence'
 order by r.pos`
 	// What is told of the pruned entries has to be there before they are gone.
 	sqlLogPruned = `update xivo_edge_state set pruned = coalesce((

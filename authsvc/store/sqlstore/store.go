@@ -10,6 +10,7 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
@@ -40,9 +41,10 @@ type Store struct {
 	timeout time.Duration
 	// writer holds one permit when the database has a single writer, else
 	// it is nil.
-	writer chan struct{}
-	closed atomic.Bool
-	listen ListenFunc // nil where the database cannot tell
+	writer  chan struct{}
+	closed  atomic.Bool
+	listen  ListenFunc // nil where the database cannot tell
+	replica Replica    // nil: none
 }
 
 var _ store.Store = (*Store)(nil)
@@ -51,14 +53,19 @@ var _ store.Store = (*Store)(nil)
 // in o. It does not connect.
 func New(db *sql.DB, d Dialect, o store.Options) *Store {
 	o = o.Defaults()
-	db.SetMaxOpenConns(o.MaxConns)
-	db.SetMaxIdleConns(o.MaxConns)
-	db.SetConnMaxIdleTime(o.ConnMaxIdle)
+	LimitPool(db, o)
 	s := &Store{db: db, dialect: d, q: rebind(d), texts: texts{dialect: d}, timeout: o.Timeout}
 	if d.SingleWriter() {
 		s.writer = make(chan struct{}, 1)
 	}
 	return s
+}
+
+// LimitPool applies the pool sizes in o.
+func LimitPool(db *sql.DB, o store.Options) {
+	db.SetMaxOpenConns(o.MaxConns)
+	db.SetMaxIdleConns(o.MaxConns)
+	db.SetConnMaxIdleTime(o.ConnMaxIdle)
 }
 
 // DB returns the pool, for what stands beside the store (a feed, fixtures of
@@ -83,7 +90,11 @@ func (s *Store) Ping(ctx context.Context) error {
 // [store.ErrUnavailable]. Closing again does nothing and returns nil.
 func (s *Store) Close() error {
 	s.closed.Store(true)
-	return s.db.Close()
+	err := s.db.Close()
+	if s.replica != nil {
+		err = errors.Join(err, s.replica.Close())
+	}
+	return err
 }
 
 // mode tells how a call may be queued and repeated.

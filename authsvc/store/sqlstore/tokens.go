@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 
 	"github.com/wazo-edge/xivo-auth/authsvc/store"
@@ -17,13 +18,26 @@ const (
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`
 )
 
-const sqlToken = `
-select t.uuid, t.auth_id, coalesce(t.pbx_user_uuid, ''), coalesce(t.xivo_uuid, ''),
+// SQLTokenColumns and SQLTokenByUUID read the token $1 into [TokenFields].
+const (
+	SQLTokenColumns = `t.uuid, t.auth_id, coalesce(t.pbx_user_uuid, ''), coalesce(t.xivo_uuid, ''),
 	coalesce(t.issued_t, 0), coalesce(t.expire_t, 0), coalesce(t.metadata, ''), t.session_uuid,
-	coalesce(t.user_agent, ''), coalesce(t.remote_addr, ''), t.acl, coalesce(u.tenant_uuid, '')
-from auth_token t
+	coalesce(t.user_agent, ''), coalesce(t.remote_addr, ''), t.acl, coalesce(u.tenant_uuid, '')`
+
+	SQLTokenByUUID = `from auth_token t
 left join auth_user u on u.uuid = t.auth_id
 where t.uuid = $1`
+
+	sqlToken = `select ` + SQLTokenColumns + ` ` + SQLTokenByUUID
+)
+
+// TokenFields are where the columns of [SQLTokenColumns] go; acl fills t.ACL.
+func TokenFields(t *store.Token, acl sql.Scanner) []any {
+	return []any{
+		&t.UUID, &t.AuthID, &t.PBXUserUUID, &t.XiVOUUID, &t.IssuedAt, &t.ExpiresAt, &t.Metadata, &t.SessionUUID,
+		&t.UserAgent, &t.RemoteAddr, acl, &t.UserTenant,
+	}
+}
 
 // SessionArgs are the arguments of [SQLInsertSession].
 func SessionArgs(s store.Session) []any { return []any{s.UUID, s.Mobile, s.TenantUUID} }
@@ -73,11 +87,17 @@ func (s *Store) Token(ctx context.Context, uuid string) (store.Token, error) {
 	if !searchable(uuid) {
 		return store.Token{}, notFound(op)
 	}
+	if s.replica != nil {
+		var cancel func()
+		ctx, cancel = context.WithTimeout(ctx, s.timeout) // for both
+		defer cancel()
+		if t, ok := s.replicaToken(ctx, uuid); ok {
+			return t, nil
+		}
+	}
 	var t store.Token
 	err := s.call(ctx, op, read, func(ctx context.Context) error {
-		return s.db.QueryRowContext(ctx, s.q.token, uuid).Scan(&t.UUID, &t.AuthID, &t.PBXUserUUID, &t.XiVOUUID,
-			&t.IssuedAt, &t.ExpiresAt, &t.Metadata, &t.SessionUUID,
-			&t.UserAgent, &t.RemoteAddr, s.dialect.ScanList(&t.ACL), &t.UserTenant)
+		return s.db.QueryRowContext(ctx, s.q.token, uuid).Scan(TokenFields(&t, s.dialect.ScanList(&t.ACL))...)
 	})
 	if err != nil {
 		return store.Token{}, err
