@@ -18,12 +18,14 @@ import (
 	"github.com/wazo-edge/xivo-auth/authsvc/backends"
 	"github.com/wazo-edge/xivo-auth/authsvc/cache"
 	"github.com/wazo-edge/xivo-auth/authsvc/grant"
+	"github.com/wazo-edge/xivo-auth/authsvc/groups"
 	"github.com/wazo-edge/xivo-auth/authsvc/guard"
 	"github.com/wazo-edge/xivo-auth/authsvc/httpapi"
 	"github.com/wazo-edge/xivo-auth/authsvc/idp"
 	"github.com/wazo-edge/xivo-auth/authsvc/password"
 	"github.com/wazo-edge/xivo-auth/authsvc/revocation"
 	"github.com/wazo-edge/xivo-auth/authsvc/sessions"
+	"github.com/wazo-edge/xivo-auth/authsvc/slug"
 	"github.com/wazo-edge/xivo-auth/authsvc/store"
 	"github.com/wazo-edge/xivo-auth/authsvc/tenants"
 	"github.com/wazo-edge/xivo-auth/authsvc/throttle"
@@ -189,9 +191,10 @@ func New(cfg Config, set Settings) (*Service, error) {
 	}, tokens.Settings{})
 	routes := tokens.HTTP{Service: s.tokens, ClientAddr: cfg.ClientAddr}.Routes()
 	routes = append(routes, sessions.HTTP{Store: cfg.Store, Revoke: grants.Revoke}.Routes()...)
+	routes = append(routes, groups.HTTP{Store: cfg.Store, Random: slug.Any}.Routes()...)
 	routes = append(routes, idp.HTTP{Methods: s.Methods}.Routes()...)
 	routes = append(routes, backends.Route(s.backends.Load), assertion.Route(s.signer.Load), httpapi.Status(), httpapi.Document(
-		idp.Document,
+		groups.Document, idp.Document,
 	))
 	s.mux = httpapi.NewMux(cfg.Log, cfg.Now, httpapi.Access{Grants: grants, Tenants: tree}, routes...)
 	s.Apply(set)

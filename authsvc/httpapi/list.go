@@ -42,6 +42,15 @@ func NewListing(orders []string, hasDefault bool, filters ...form.Field) *Listin
 	return l
 }
 
+// InPath is a filter that cannot be asked for, since the path says already what
+// is listed. The reference fails on it with a 500.
+func InPath(name string) form.Field { return form.Field{Name: name, Kind: inPath{}} }
+
+type inPath struct{}
+
+// Load implements [form.Kind].
+func (inPath) Load(any) (any, form.Entry) { return nil, form.Messages{"Unknown field."} }
+
 // Read reads the parameters of a list from the query. Its scope, the tenant
 // and the user, is for the handler to fill in.
 func (l *Listing) Read(r *http.Request) (store.List, error) {

@@ -40,6 +40,7 @@ var allowed = map[string][]string{
 	"authsvc/throttle":       {},
 	"authsvc/assertion":      {"authsvc/grant", "authsvc/httpapi"},
 	"authsvc/sessions":       {"authsvc/httpapi", "authsvc/store"},
+	"authsvc/groups":         {"authsvc/form", "authsvc/httpapi", "authsvc/slug", "authsvc/store"},
 	"authsvc/idp":            {"authsvc/httpapi", "authsvc/store"},
 	"authsvc/store/sqlstore": {"authsvc/store"},
 	"authsvc/store/postgres": {"authsvc/store", "authsvc/store/sqlstore"},
@@ -48,8 +49,8 @@ var allowed = map[string][]string{
 		"authsvc/store",
 	},
 	"authsvc": {
-		"authsvc/assertion", "authsvc/backends", "authsvc/cache", "authsvc/grant", "authsvc/guard", "authsvc/httpapi",
-		"authsvc/idp", "authsvc/password", "authsvc/revocation", "authsvc/sessions", "authsvc/store", "authsvc/tenants", "authsvc/throttle", "authsvc/tokens", "authsvc/users",
+		"authsvc/assertion", "authsvc/backends", "authsvc/cache", "authsvc/grant", "authsvc/groups", "authsvc/guard", "authsvc/httpapi",
+		"authsvc/idp", "authsvc/password", "authsvc/revocation", "authsvc/sessions", "authsvc/slug", "authsvc/store", "authsvc/tenants", "authsvc/throttle", "authsvc/tokens", "authsvc/users",
 	},
 }
 

@@ -47,6 +47,18 @@ var calls = []struct {
 	{"ListUsers", func(ctx context.Context, b *bench) error { _, err := b.ListUsers(ctx); return err }},
 	{"GroupByUUID", func(ctx context.Context, b *bench) error { _, err := b.GroupByUUID(ctx, newID()); return err }},
 	{"SyncDefaults", func(ctx context.Context, b *bench) error { _, err := b.SyncDefaults(ctx, store.Defaults{}); return err }},
+	{"ListGroups", func(ctx context.Context, b *bench) error {
+		_, err := b.ListGroups(ctx, store.List{Tenant: newID()})
+		return err
+	}},
+	{"CreateGroup", func(ctx context.Context, b *bench) error {
+		_, err := b.CreateGroup(ctx, store.Group{TenantUUID: b.top, Name: "a"}, []string{"a"})
+		return err
+	}},
+	{"RenameGroup", func(ctx context.Context, b *bench) error { _, err := b.RenameGroup(ctx, newID(), "a"); return err }},
+	{"DeleteGroup", func(ctx context.Context, b *bench) error { return b.DeleteGroup(ctx, newID()) }},
+	{"AddGroupMember", func(ctx context.Context, b *bench) error { return b.AddGroupMember(ctx, newID(), newID()) }},
+	{"RemoveGroupMember", func(ctx context.Context, b *bench) error { return b.RemoveGroupMember(ctx, newID(), newID()) }},
 	{"UserAccesses", func(ctx context.Context, b *bench) error { _, err := b.UserAccesses(ctx, newID(), "a"); return err }},
 	{"IssueToken", func(ctx context.Context, b *bench) error { _, err := b.IssueToken(ctx, b.issue("a")); return err }},
 	{"IssueOfflineToken", func(ctx context.Context, b *bench) error {

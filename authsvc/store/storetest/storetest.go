@@ -217,6 +217,15 @@ func want(t testing.TB, what string, err error, targets ...error) {
 	}
 }
 
+// conflict fails the test unless err tells that field is taken.
+func conflict(t testing.TB, what string, err error, field string) {
+	t.Helper()
+	var taken *store.ConflictError
+	if !errors.As(err, &taken) || taken.Field != field {
+		t.Errorf("%s: got error %v, want that the %s is taken", what, err, field)
+	}
+}
+
 // must fails the test at once when err is not nil.
 func must(t testing.TB, what string, err error) {
 	t.Helper()
