@@ -187,7 +187,7 @@ func (s *scene) ownPolicy(t testing.TB, o options) {
 func (s *scene) group(t testing.TB, o options) {
 	t.Helper()
 	name, id := o.word(0), uuid.NewString()
-	s.exec(t, `insert into auth_group (uuid, name, slug, tenant_uuid, system_managed) values ($1, $2, $2, $3, $4)`, id, name, s.home(t, o), o.has("system-managed"))
+	s.exec(t, `insert into auth_group (uuid, name, slug, tenant_uuid, system_managed) values ($1, $2, $3, $4, $5)`, id, name, name, s.home(t, o), o.has("system-managed"))
 	for _, member := range o.list("members") {
 		s.exec(t, `insert into auth_user_group (group_uuid, user_uuid) values ($1, $2)`, id, s.uuid(t, member))
 	}
