@@ -69,6 +69,18 @@ func TestGuard_PathChoice(t *testing.T) {
 	if got := up.take(t); !strings.HasPrefix(got, "GET /1.1/users ") {
 		t.Errorf("the upstream got %.60s", got)
 	}
+	// One normal form decides, and what has none is told so.
+	n.start(confdService, guardedBy(up, ""))
+	for _, path := range []string{"/1.1/./users", "/1.1/wizard/../users", "/1.1/%2e%2e/1.1/users", "/1.1%2fusers", "/1.1//users", "/1.1/users;x=1", "/1.1/users%3b", "/1.1/users%00", "/1.1\\users"} {
+		answer := n.raw("GET /api/confd" + path + " HTTP/1.1\r\nHost: pbx\r\nConnection: close\r\nX-Auth-Token: " + token + "\r\n\r\n")
+		if !strings.HasPrefix(answer, "HTTP/1.1 400 ") {
+			t.Errorf("%s: %.100s", path, answer)
+		}
+	}
+	if r := n.do("GET", n.url("/api/confd/1.1/%75sers"), "", "X-Auth-Token", token); r.status != http.StatusOK {
+		t.Errorf("another spelling of the same: %d %s", r.status, r.body)
+	}
+	up.take(t)
 	up.untouched(t)
 }
 
@@ -472,8 +484,16 @@ func TestExplain(t *testing.T) {
 func TestAdmin_NotConfigured(t *testing.T) {
 	n := newNode(t)
 	n.loadText(fmt.Sprintf("{\n admin 127.0.0.1:%d\n persist_config off\n}\n", n.admin))
-	if r := n.do("POST", n.adminURL("/xivo-auth/explain"), "{}"); r.status != http.StatusNotFound || !strings.Contains(r.body, "not configured") {
-		t.Errorf("%d %s", r.status, r.body)
+	for path, method := range endpoints {
+		if r := n.do(method, n.adminURL("/xivo-auth/"+path), "{}"); path != "live" && (r.status != http.StatusNotFound || !strings.Contains(r.body, "not configured")) {
+			t.Errorf("%s: %d %s", path, r.status, r.body)
+		}
+	}
+	// No pattern catches what is not ours.
+	for _, path := range []string{"/xivo-auth/", "/xivo-auth/nothing", "/xivo-auth"} {
+		if r := n.do("GET", n.adminURL(path), ""); r.status != http.StatusNotFound || strings.Contains(r.body, "not configured") {
+			t.Errorf("%s: %d %s", path, r.status, r.body)
+		}
 	}
 }
 

@@ -17,9 +17,11 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/google/uuid"
 
 	"github.com/wazo-edge/xivo-auth/authsvc"
 	"github.com/wazo-edge/xivo-auth/authsvc/grant"
+	"github.com/wazo-edge/xivo-auth/internal/pgtest"
 )
 
 // sites are the API on the first port below /0.1, and a guard everywhere else.
@@ -294,6 +296,41 @@ func TestReload_100x_NoGrowth(t *testing.T) {
 	eventually(t, "one store is open", func() bool { return openProbes.Load() == 1 })
 	if refs := n.refs(); refs != 1 {
 		t.Errorf("%d references, want 1", refs)
+	}
+}
+
+// The same for connections to a real server: however often the configuration
+// or the pool changes, there is one pool and one that listens.
+func TestReload_100x_NoGrowthOfConnections(t *testing.T) {
+	dsn := pgtest.DSN(t)
+	st := openPostgres(t, dsn)
+	n := newNode(t)
+	t.Setenv("XIVO_AUTH_TEST_DSN", dsn)
+	pool := func(size int) string {
+		return fmt.Sprintf("store postgres {env.XIVO_AUTH_TEST_DSN} {\n max_conns %d\n}\n", size)
+	}
+	conns := func() (open int) {
+		// Not those of the test itself, which has a name of its own.
+		if err := st.DB().QueryRowContext(t.Context(), `select count(*) from pg_stat_activity
+			where datname = current_database() and backend_type = 'client backend' and application_name = 'caddy'`).Scan(&open); err != nil {
+			t.Fatal(err)
+		}
+		return open
+	}
+	t.Setenv("PGAPPNAME", "caddy")
+	for i := range 100 {
+		n.start(pool(3)+fmt.Sprintf("token_lifetime %dm", i+1), sites)
+		if i%10 == 0 {
+			n.start(pool(2), sites)
+			n.start(pool(3), sites)
+		}
+		if r := n.guarded(uuid.NewString()); r.status != http.StatusUnauthorized {
+			t.Fatalf("%d %s", r.status, r.body)
+		}
+	}
+	eventually(t, "no more connections than one service has", func() bool { return conns() <= 3+1 })
+	if conns() == 0 {
+		t.Error("none were counted, which proves nothing")
 	}
 }
 

@@ -189,7 +189,7 @@ func TestLog_NoSecrets(t *testing.T) {
 	check := func() {
 		t.Helper()
 		outputs := map[string]string{"the log": n.logs(), "standard error": stderr()}
-		for _, path := range []string{"/config/", "/reverse_proxy/upstreams", "/pki/ca/local"} {
+		for _, path := range []string{"/config/", "/metrics", "/reverse_proxy/upstreams", "/pki/ca/local"} {
 			resp, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d%s", n.admin, path))
 			if err != nil {
 				t.Fatal(err)
