@@ -192,9 +192,14 @@ func New(cfg Config, set Settings) (*Service, error) {
 	routes := tokens.HTTP{Service: s.tokens, ClientAddr: cfg.ClientAddr}.Routes()
 	routes = append(routes, sessions.HTTP{Store: cfg.Store, Revoke: grants.Revoke}.Routes()...)
 	routes = append(routes, groups.HTTP{Store: cfg.Store, Random: slug.Any}.Routes()...)
+	routes = append(routes, tenants.HTTP{
+		Store: cfg.Store, Tree: tree, Revoke: grants.Revoke, Random: slug.Any, Log: cfg.Log,
+		ValidMethod: func(name string) bool { return s.Methods().Has(name) },
+		Defaults:    s.defaults.Load,
+	}.Routes()...)
 	routes = append(routes, idp.HTTP{Methods: s.Methods}.Routes()...)
 	routes = append(routes, backends.Route(s.backends.Load), assertion.Route(s.signer.Load), httpapi.Status(), httpapi.Document(
-		groups.Document, idp.Document,
+		groups.Document, idp.Document, tenants.Document,
 	))
 	s.mux = httpapi.NewMux(cfg.Log, cfg.Now, httpapi.Access{Grants: grants, Tenants: tree}, routes...)
 	s.Apply(set)

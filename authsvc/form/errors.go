@@ -80,9 +80,13 @@ func (p Problem) MarshalJSON() ([]byte, error) { return p.dict().MarshalJSON() }
 // PythonRepr returns the text Python's repr() gives for the dict. Values may
 // be nil, bool, int, int64, [json.Number], string, []string, []any and the
 // types of this package; anything else is shown as the string fmt makes of it.
-func (d Dict) PythonRepr() string {
+func (d Dict) PythonRepr() string { return PythonRepr(d) }
+
+// PythonRepr returns the text Python's repr() gives for v; see
+// [Dict.PythonRepr].
+func PythonRepr(v any) string {
 	var b strings.Builder
-	writeRepr(&b, d)
+	writeRepr(&b, v)
 	return b.String()
 }
 

@@ -157,6 +157,8 @@ func (UUID) Load(v any) (any, Entry) {
 // index.
 type ListOf struct {
 	Of Kind
+	// Max bounds the number of elements, 0 being no bound.
+	Max int
 }
 
 // maxWrong is of how many elements of a list a client is told that they are
@@ -186,6 +188,9 @@ func (k ListOf) Load(v any) (any, Entry) {
 	}
 	if wrong != nil {
 		return nil, wrong
+	}
+	if k.Max > 0 && len(list) > k.Max {
+		return nil, Messages{lengthProblem(0, k.Max)}
 	}
 	return values, nil
 }

@@ -39,6 +39,7 @@ type Error struct {
 	id       string
 	details  Details
 	resource string
+	shifted  bool
 	header   [2]string // one more header, if any
 	cause    error
 }
@@ -66,6 +67,12 @@ func Reason(status int, text string) *Error {
 // API is the style of everything else. resource may be empty.
 func API(status int, id, text string, details Details, resource string) *Error {
 	return &Error{Status: status, style: api, text: text, id: id, details: details, resource: resource}
+}
+
+// Shifted is [API] of a place where the reference forgets the id, so that the
+// details stand in its place and the resource in theirs.
+func Shifted(status int, text string, details Details, resource string) *Error {
+	return &Error{Status: status, style: api, text: text, details: details, resource: resource, shifted: true}
 }
 
 // With returns a copy of e that sets a header.
@@ -199,12 +206,18 @@ func (e *Error) body(now time.Time) []byte {
 			b = grant.AppendString(b, e.text)
 		}
 		b = append(b, `, "error_id": `...)
-		b = grant.AppendString(b, e.id)
-		b = append(b, `, "details": `...)
-		b = e.details.append(b)
+		if e.shifted {
+			b = e.details.append(b)
+			b = append(b, `, "details": `...)
+			b = grant.AppendString(b, e.resource)
+		} else {
+			b = grant.AppendString(b, e.id)
+			b = append(b, `, "details": `...)
+			b = e.details.append(b)
+		}
 		b = append(b, `, "timestamp": `...)
 		b = appendTimestamp(b, now)
-		if e.resource != "" {
+		if e.resource != "" && !e.shifted {
 			b = append(b, `, "resource": `...)
 			b = grant.AppendString(b, e.resource)
 		}

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/wazo-edge/xivo-auth/authsvc/form"
@@ -13,13 +14,16 @@ import (
 type Listing struct {
 	schema  form.Schema
 	filters []string
+	lists   []string // those of them that can be given several times
 }
 
 // maxSearch bounds a search: what it costs is its length times that of each row.
 const maxSearch = 1024
 
 // NewListing returns a listing that can be ordered by the columns of orders,
-// of which the first is the default, and filtered by the fields of filters.
+// of which the first is the default, and filtered by the fields of filters: a
+// [form.ListOf] has one element for each time the parameter is there, and its
+// filter is a []string.
 // With no default the rows come in the order of their keys.
 func NewListing(orders []string, hasDefault bool, filters ...form.Field) *Listing {
 	order := form.Field{Name: "order", Kind: form.String{OneOf: orders}}
@@ -38,6 +42,9 @@ func NewListing(orders []string, hasDefault bool, filters ...form.Field) *Listin
 	for _, f := range filters {
 		l.schema.Fields = append(l.schema.Fields, f)
 		l.filters = append(l.filters, f.Name)
+		if _, several := f.Kind.(form.ListOf); several {
+			l.lists = append(l.lists, f.Name)
+		}
 	}
 	return l
 }
@@ -54,7 +61,7 @@ func (inPath) Load(any) (any, form.Entry) { return nil, form.Messages{"Unknown f
 // Read reads the parameters of a list from the query. Its scope, the tenant
 // and the user, is for the handler to fill in.
 func (l *Listing) Read(r *http.Request) (store.List, error) {
-	values, wrong := l.schema.Load(queryObject(r.URL.RawQuery))
+	values, wrong := l.schema.Load(queryObject(r.URL.RawQuery, l.lists...))
 	if wrong != nil {
 		// It always names users: clients have learned to live with that.
 		return store.List{}, InvalidBody(wrong, "invalid-list-param", "users")
@@ -78,19 +85,25 @@ func (l *Listing) Read(r *http.Request) (store.List, error) {
 			if list.Filters == nil {
 				list.Filters = map[string]any{}
 			}
-			list.Filters[name] = values.Get(name)
+			if list.Filters[name] = values.Get(name); slices.Contains(l.lists, name) {
+				list.Filters[name] = values.Strings(name)
+			}
 		}
 	}
 	return list, nil
 }
 
-// queryObject returns the first value of each parameter, as form reads it.
-func queryObject(rawQuery string) map[string]any {
+// queryObject returns the first value of each parameter, as form reads it, and
+// all of those in lists.
+func queryObject(rawQuery string, lists ...string) map[string]any {
 	object := map[string]any{}
 	for pair := range strings.SplitSeq(rawQuery, "&") {
 		key, value, _ := strings.Cut(pair, "=")
 		if key = unescape(key); key != "" {
-			if _, again := object[key]; !again {
+			if slices.Contains(lists, key) {
+				all, _ := object[key].([]any)
+				object[key] = append(all, unescape(value))
+			} else if _, again := object[key]; !again {
 				object[key] = unescape(value)
 			}
 		}

@@ -230,19 +230,6 @@ type Policies interface {
 	UserAccesses(ctx context.Context, userUUID, basePolicy string) ([]string, error)
 }
 
-// Tenant is the part of auth_tenant that the tree is made of.
-type Tenant struct {
-	UUID   string
-	Parent string // equal to UUID for the top tenant
-	Slug   string
-}
-
-// Tenants reads the tenant tree.
-type Tenants interface {
-	// TenantTree returns every tenant, in no particular order.
-	TenantTree(ctx context.Context) ([]Tenant, error)
-}
-
 // Options are the settings both databases understand.
 type Options struct {
 	// MaxConns bounds the connection pool. Default 32.

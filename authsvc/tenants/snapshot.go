@@ -25,9 +25,14 @@ const (
 	readTimeout = 5 * time.Second
 )
 
+// Reader reads the tenants that a tree is made of.
+type Reader interface {
+	TenantTree(ctx context.Context) ([]store.Tenant, error)
+}
+
 // Snapshot keeps a recent [Tree]. Safe for concurrent use.
 type Snapshot struct {
-	store  store.Tenants
+	store  Reader
 	now    func() time.Time
 	held   atomic.Pointer[dated]
 	epoch  atomic.Int64 // grows with each Expire
@@ -40,7 +45,7 @@ type dated struct {
 }
 
 // NewSnapshot returns an empty snapshot; the first question reads the store.
-func NewSnapshot(s store.Tenants, now func() time.Time) *Snapshot {
+func NewSnapshot(s Reader, now func() time.Time) *Snapshot {
 	return &Snapshot{store: s, now: now}
 }
 

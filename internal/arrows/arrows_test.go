@@ -31,7 +31,7 @@ var allowed = map[string][]string{
 	"authsvc/slug":           {"authsvc/form"},
 	"authsvc/routes/openapi": {"authsvc/routes"},
 	"authsvc/guard":          {"authsvc/grant", "authsvc/routes"},
-	"authsvc/tenants":        {"authsvc/store"},
+	"authsvc/tenants":        {"authsvc/form", "authsvc/httpapi", "authsvc/slug", "authsvc/store"},
 	"authsvc/revocation":     {"authsvc/store"},
 	"authsvc/httpapi":        {"authsvc/acl", "authsvc/form", "authsvc/grant", "authsvc/store"},
 	"authsvc/users":          {"authsvc/password", "authsvc/store"},

@@ -215,7 +215,7 @@ func (s *Store) syncGroups(ctx context.Context, q statement, top, tenant string,
 		if err := done.Count(q.exec(ctx, sqlGiveGroups, s.dialect.List(give), top, tenant, g.Slug)); err != nil {
 			return err
 		}
-		if len(take) == 0 {
+		if len(take) == 0 || tenant != "" { // a new one has nothing to take
 			continue
 		}
 		if err := done.Count(q.exec(ctx, sqlTakeGroups, s.dialect.List(take), top, g.Slug)); err != nil {

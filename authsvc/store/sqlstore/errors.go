@@ -24,6 +24,7 @@ const sqlClosedText = "sql: database is closed"
 // sentinels are the errors of the contract, which pass through unchanged.
 var sentinels = []error{
 	store.ErrNotFound, store.ErrConflict, store.ErrInvalid, store.ErrSchema, store.ErrUnavailable, store.ErrLimit,
+	store.ErrHasChildren, store.ErrDescendant,
 }
 
 // fail translates err, the outcome of op under ctx, into the contract's

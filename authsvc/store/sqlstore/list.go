@@ -57,12 +57,16 @@ const sqlTree = `with recursive below (uuid) as (
 
 // query is a statement with its arguments under construction.
 type query struct {
-	text strings.Builder
-	args []any
+	dialect Dialect
+	text    strings.Builder
+	args    []any
 }
 
 // arg adds an argument and returns its placeholder.
 func (q *query) arg(v any) string {
+	if list, ok := v.([]string); ok {
+		v = q.dialect.List(list)
+	}
 	q.args = append(q.args, v)
 	return "$" + strconv.Itoa(len(q.args))
 }
@@ -128,7 +132,7 @@ func list[T any](ctx context.Context, s *Store, op string, l *listing[T], want s
 	}
 	page := store.Page[T]{Items: []T{}}
 	err := s.call(ctx, op, read, func(ctx context.Context) error {
-		var q query
+		q := query{dialect: s.dialect}
 		scope := strings.Join(l.scope(&q, want), " and ")
 		hits := strings.Join(append([]string{scope}, l.narrow(&q, want)...), " and ")
 		fmt.Fprintf(&q.text, "select (select count(*) from %[1]s where %[2]s), (select count(*) from %[1]s where %[3]s)", l.from, scope, hits)
@@ -137,7 +141,7 @@ func list[T any](ctx context.Context, s *Store, op string, l *listing[T], want s
 			return err
 		}
 
-		q = query{}
+		q = query{dialect: s.dialect}
 		where := append(l.scope(&q, want), l.narrow(&q, want)...)
 		fmt.Fprintf(&q.text, "select %s from %s where %s order by %s", l.columns, l.from, strings.Join(where, " and "), l.order(want))
 		if want.Limit != nil {
@@ -167,8 +171,14 @@ func (l *listing[T]) check(op string, want store.List) error {
 		if _, ok := l.filters[name]; !ok {
 			return fmt.Errorf("%s: %w: no filter %q", op, store.ErrInvalid, name)
 		}
-		if text, ok := value.(string); ok && !searchable(text) {
-			return fmt.Errorf("%s: %w: the filter %s is not UTF-8 text without NUL", op, store.ErrInvalid, name)
+		texts, _ := value.([]string)
+		if text, ok := value.(string); ok {
+			texts = []string{text}
+		}
+		for _, text := range texts {
+			if err := storable(op, "the filter "+name, text); err != nil {
+				return err
+			}
 		}
 	}
 	if want.Everywhere && want.User == "" && want.Group == "" {

@@ -247,7 +247,7 @@ func (s *Store) replaceRefresh(ctx context.Context, tx *sql.Tx, r store.RefreshT
 
 // endSessions deletes the sessions of the tokens that query finds, and so all
 // their tokens.
-func (s *Store) endSessions(ctx context.Context, tx *sql.Tx, query string, args ...any) ([]store.EndedToken, error) {
+func (s *Store) endSessions(ctx context.Context, tx executor, query string, args ...any) ([]store.EndedToken, error) {
 	ended, err := s.endedTokens(ctx, tx, query, args...)
 	if err != nil || len(ended) == 0 {
 		return nil, err
@@ -263,7 +263,7 @@ func (s *Store) endSessions(ctx context.Context, tx *sql.Tx, query string, args 
 // endedTokens runs a query for tokens in the order of their sessions s, which
 // it locks, so that none of them is ended twice and all who end sessions take
 // them in one order. It returns them in that of the tokens.
-func (s *Store) endedTokens(ctx context.Context, tx *sql.Tx, query string, args ...any) ([]store.EndedToken, error) {
+func (s *Store) endedTokens(ctx context.Context, tx Queryer, query string, args ...any) ([]store.EndedToken, error) {
 	ended, err := EndedTokens(ctx, tx, s.locking(query, "s"), args...)
 	slices.SortFunc(ended, func(a, b store.EndedToken) int { return strings.Compare(a.UUID, b.UUID) })
 	return ended, err

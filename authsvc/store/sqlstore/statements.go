@@ -104,11 +104,14 @@ func (t *texts) of(query string) string {
 // in a transaction.
 type statement struct {
 	texts *texts
-	on    interface {
-		Queryer
-		ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
-		QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
-	}
+	on    executor
+}
+
+// executor is a pool or a transaction.
+type executor interface {
+	Queryer
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
 // exec returns how many rows that touched.

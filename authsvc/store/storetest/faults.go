@@ -94,6 +94,22 @@ var calls = []struct {
 	{"LogEnd", func(ctx context.Context, b *bench) error { _, err := b.LogEnd(ctx); return err }},
 	{"ReadLog", func(ctx context.Context, b *bench) error { _, _, _, err := b.ReadLog(ctx, 0); return err }},
 	{"PruneLog", func(ctx context.Context, b *bench) error { _, err := b.PruneLog(ctx, time.Time{}); return err }},
+	{"ListTenants", func(ctx context.Context, b *bench) error {
+		_, err := b.ListTenants(ctx, store.List{Tenant: b.top})
+		return err
+	}},
+	{"TenantByUUID", func(ctx context.Context, b *bench) error { _, err := b.TenantByUUID(ctx, b.top, b.top); return err }},
+	{"TenantDomains", func(ctx context.Context, b *bench) error { _, err := b.TenantDomains(ctx, b.top); return err }},
+	{"CreateTenant", func(ctx context.Context, b *bench) error {
+		_, _, err := b.CreateTenant(ctx, store.NewTenant{TenantProfile: wholeTenant(b.top), Slugs: []string{"acme"}})
+		return err
+	}},
+	{"UpdateTenant", func(ctx context.Context, b *bench) error {
+		_, err := b.UpdateTenant(ctx, wholeTenant(b.top), b.top)
+		return err
+	}},
+	{"MoveTenant", func(ctx context.Context, b *bench) error { return b.MoveTenant(ctx, newID(), newID(), b.top) }},
+	{"DeleteTenant", func(ctx context.Context, b *bench) error { _, err := b.DeleteTenant(ctx, newID(), b.top); return err }},
 	{"TenantTree", func(ctx context.Context, b *bench) error { _, err := b.TenantTree(ctx); return err }},
 }
 
