@@ -18,6 +18,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -172,21 +173,9 @@ func (c *Cache) Lookup(ctx context.Context, token string) (*grant.Grant, grant.S
 
 func (c *Cache) lookup(ctx context.Context, id uuid.UUID, token string) (*grant.Grant, grant.State, error) {
 	now := c.now()
-	held, ok := c.grants.Get(token)
-	if ok && held.Token() == id {
-		if held.Expired(now) {
-			return nil, grant.Hit, grant.ErrUnknown
-		}
-		if age := held.Age(c.steady.at(now)); age >= 0 && age < c.limits.maxAge() && c.trust.in(held) {
-			return held, grant.Hit, nil
-		}
-	} else {
-		held = nil
-		if at, known := c.negative.Get(id); known {
-			if age := now.Sub(at); age >= 0 && age < c.limits.negativeTTL() {
-				return nil, grant.Negative, grant.ErrUnknown
-			}
-		}
+	held, state, err := c.recall(id, token, now)
+	if state != grant.Miss {
+		return held, state, err
 	}
 	g, err := c.load(ctx, id, token)
 	now = c.now() // the read took its time, and may have begun before this call
@@ -199,6 +188,27 @@ func (c *Cache) lookup(ctx context.Context, id uuid.UUID, token string) (*grant.
 		}
 	}
 	return g, grant.Miss, err
+}
+
+// recall answers from memory where it may. With [grant.Miss] the store has to be
+// asked; held is what is known from before then, or nil.
+func (c *Cache) recall(id uuid.UUID, token string, now time.Time) (held *grant.Grant, state grant.State, err error) {
+	held, ok := c.grants.Get(token)
+	if ok && held.Token() == id {
+		if held.Expired(now) {
+			return nil, grant.Hit, grant.ErrUnknown
+		}
+		if age := held.Age(c.steady.at(now)); age >= 0 && age < c.limits.maxAge() && c.trust.in(held) {
+			return held, grant.Hit, nil
+		}
+		return held, grant.Miss, nil
+	}
+	if at, known := c.negative.Get(id); known {
+		if age := now.Sub(at); age >= 0 && age < c.limits.negativeTTL() {
+			return nil, grant.Negative, grant.ErrUnknown
+		}
+	}
+	return nil, grant.Miss, nil
 }
 
 // load reads the token once for all that ask for it at the same time. What was
@@ -229,7 +239,14 @@ func (c *Cache) join(ctx context.Context, id uuid.UUID, token string) (flight, e
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.timeout)
 		defer cancel()
 		began := time.Now()
-		g, err := c.fill(ctx, id, token)
+		// Whoever looked into memory just before the last read was published
+		// comes here just after, and needs none of his own.
+		g, state, err := c.recall(id, token, c.now())
+		if state == grant.Miss {
+			if g, err = c.fill(ctx, id, token); err == nil {
+				c.settle(id, token)
+			}
+		}
 		return flight{g, began}, err
 	})
 	select {
@@ -238,6 +255,17 @@ func (c *Cache) join(ctx context.Context, id uuid.UUID, token string) (flight, e
 		return f, r.Err
 	case <-ctx.Done():
 		return flight{}, fmt.Errorf("waiting for a token to be read: %w", ctx.Err())
+	}
+}
+
+// settle gives ristretto a moment to take in what was just published, so that
+// of a crowd those who come a little later find it there. It may refuse it, too.
+func (c *Cache) settle(id uuid.UUID, token string) {
+	for range 64 {
+		if held, ok := c.grants.Get(token); ok && held.Token() == id {
+			return
+		}
+		runtime.Gosched()
 	}
 }
 

@@ -275,6 +275,28 @@ func TestLookup_OneReadForAll(t *testing.T) {
 	})
 }
 
+// TestLookup_JustPublished: who found nothing in memory looks once more before
+// he reads, since the read he would have joined may just have ended.
+func TestLookup_JustPublished(t *testing.T) {
+	t.Parallel()
+	id := token(1)
+	store := newLoader(id)
+	var c *cache.Cache
+	var asked int
+	now := func() time.Time {
+		if asked++; asked == 3 { // New's, the lookup's, and then that of the read
+			c.Put(newGrant(id, start.Add(time.Hour), start))
+			c.Wait()
+		}
+		return start
+	}
+	c = newCache(t, store, cache.Config{Now: now})
+	g, state, err := c.Lookup(t.Context(), id.String())
+	if err != nil || g.Token() != id || state != grant.Miss || store.loads.Load() != 0 || asked < 3 {
+		t.Errorf("%v, %v, %d reads, %d looks at the clock", state, err, store.loads.Load(), asked)
+	}
+}
+
 // TestLookup_FirstCallerLeaves: the read goes on for the others.
 func TestLookup_FirstCallerLeaves(t *testing.T) {
 	t.Parallel()
