@@ -152,7 +152,7 @@ func (s *sink) FeedLive(at time.Time) {
 	s.mu.Unlock()
 	s.add("live")
 }
-func (s *sink) Expire()                     { s.add("tenants") }
+func (s *sink) Expire() { s.add("tenants") }
 
 // until waits for the last thing told to be this, and returns everything told
 // since the last time.

@@ -62,6 +62,7 @@ type Store interface {
 	Policies
 	Tenants
 	Provisioning
+	Indexes
 	Log
 	io.Closer
 }
