@@ -18,7 +18,9 @@ import (
 // server that hangs, or a network that swallows packets, thus blocks a caller
 // whose time is long up. What follows bounds that wait, notices connections
 // that died while idle before a statement is sent into them, and keeps
-// database/sql from silently repeating a write whose outcome is unknown.
+// database/sql from silently repeating a write whose outcome is unknown. Where
+// a network swallows packets, one statement without an answer is enough to give
+// up all connections that have been silent for as long.
 
 // cancelGrace is how long a server may take to confirm a cancelled statement
 // before the connection is cut.
@@ -33,12 +35,44 @@ var errLost = fmt.Errorf("connection lost during a statement: %w", io.ErrUnexpec
 var errConnect = errors.New("connecting")
 
 // connector makes guarded connections. It is safe for concurrent use.
-type connector struct{ cfg pq.Config }
+type connector struct {
+	cfg pq.Config
+	// silent is when a statement was sent that got no answer at all before its
+	// time was up, by clock: what was last heard from before
+	// that is not to be used any more.
+	silent atomic.Int64
+	gate   chan struct{}
+}
+
+// maxConnecting is how many connections are opened at a time. All that were lost
+// at once would otherwise be opened at once, by a server that has trouble enough:
+// each takes so long that all are given up, and begun again, for ever.
+const maxConnecting = 4
+
+func newConnector(cfg pq.Config) *connector {
+	return &connector{cfg: cfg, gate: make(chan struct{}, maxConnecting)}
+}
+
+// unanswered notes such a statement.
+func (c *connector) unanswered(sent int64) {
+	for {
+		old := c.silent.Load()
+		if sent <= old || c.silent.CompareAndSwap(old, sent) {
+			return
+		}
+	}
+}
 
 var _ driver.Connector = (*connector)(nil)
 
 // Connect opens a connection; ctx bounds the handshake too.
 func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
+	select {
+	case c.gate <- struct{}{}:
+		defer func() { <-c.gate }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%w: waiting for others to connect: %w", errConnect, ctx.Err())
+	}
 	inner, err := pq.NewConnectorConfig(c.cfg)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errConnect, err)
@@ -60,7 +94,7 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 		_ = cn.Close()
 		return nil, errors.New("postgres: the driver's connection lacks an interface this package relies on")
 	}
-	return &conn{pqConn: pqCn, raw: d.raw}, nil
+	return &conn{pqConn: pqCn, raw: d.raw, from: c}, nil
 }
 
 // Driver is required by [driver.Connector]; nothing here calls it.
@@ -107,10 +141,21 @@ func (d *dialer) DialTimeout(network, address string, timeout time.Duration) (ne
 	return d.DialContext(ctx, network, address)
 }
 
-// countingConn knows whether anything was sent since the last reset.
+// countingConn knows whether anything was sent since the last reset, and when
+// something was received last.
 type countingConn struct {
 	net.Conn
-	sent atomic.Bool
+	sent  atomic.Bool
+	heard atomic.Int64
+}
+
+// Read notes that bytes arrived.
+func (c *countingConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 {
+		c.heard.Store(clock())
+	}
+	return n, err
 }
 
 // Write notes that bytes left.
@@ -138,8 +183,9 @@ type pqConn interface {
 // [driver.Conn] it serves one goroutine at a time.
 type conn struct {
 	pqConn
-	raw *countingConn
-	cut atomic.Bool // a context ended during a statement
+	raw  *countingConn
+	from *connector
+	cut  atomic.Bool // a context ended during a statement
 }
 
 // guard cuts the connection shortly after ctx ends. The returned function
@@ -149,12 +195,16 @@ func (c *conn) guard(ctx context.Context) (release func()) {
 	if ctx.Done() == nil {
 		return func() {}
 	}
+	sent := clock()
 	stop := context.AfterFunc(ctx, func() {
 		_ = c.raw.SetDeadline(time.Now().Add(cancelGrace))
 	})
 	return func() {
 		if !stop() {
 			c.cut.Store(true)
+			if c.raw.heard.Load() < sent && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				c.from.unanswered(sent)
+			}
 		}
 	}
 }
@@ -200,7 +250,7 @@ func (c *conn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, e
 
 // ResetSession refuses a connection that died while it was idle.
 func (c *conn) ResetSession(ctx context.Context) error {
-	if !c.IsValid() || !alive(c.raw.Conn) {
+	if !c.IsValid() || c.raw.heard.Load() < c.from.silent.Load() || !alive(c.raw.Conn) {
 		return driver.ErrBadConn
 	}
 	return c.pqConn.ResetSession(ctx)

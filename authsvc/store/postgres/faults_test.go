@@ -189,6 +189,36 @@ func TestServerHangs(t *testing.T) {
 	}
 }
 
+// TestSilentConnections: a network forgets all connections of a pool without a
+// word, as a firewall does that was restarted. One statement is lost to that,
+// and not one for each connection; nothing that was committed is.
+func TestSilentConnections(t *testing.T) {
+	t.Parallel()
+	p := newProxy(t, pgtest.DSN(t))
+	s, tenant := migrated(t, p.DSN, store.Options{MaxConns: 8, Timeout: time.Minute})
+	known, err := createToken(t.Context(), s, tenant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	warm(t, s, 8)
+	p.forget()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if _, err := s.Token(ctx, known); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("over a connection that is dead: %v", err)
+	}
+	var all sync.WaitGroup
+	for range 8 { // over as many connections
+		all.Go(func() {
+			// With a minute's timeout, one more dead connection would be noticed.
+			if err := within(t, "reading", func() error { _, err := s.Token(t.Context(), known); return err }); err != nil {
+				t.Errorf("after that: %v", err)
+			}
+		})
+	}
+	all.Wait()
+}
+
 // TestAnswerLost drops the answer to a statement that was executed. A write
 // repeated by database/sql would conflict with itself.
 func TestAnswerLost(t *testing.T) {

@@ -46,7 +46,7 @@ func Open(dsn string, o store.Options) (*sqlstore.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := sqlstore.New(sql.OpenDB(&connector{cfg: cfg}), dialect{}, o)
+	s := sqlstore.New(sql.OpenDB(newConnector(cfg)), dialect{}, o)
 	var r *replica
 	if o.ReplicaDSN != "" {
 		replicaCfg, err := config(o.ReplicaDSN, o)
@@ -54,7 +54,7 @@ func Open(dsn string, o store.Options) (*sqlstore.Store, error) {
 			return nil, err
 		}
 		r = &replica{
-			db: sql.OpenDB(&connector{cfg: replicaCfg}), classify: s.Classify, budget: o.Timeout / replicaShare, log: o.Log,
+			db: sql.OpenDB(newConnector(replicaCfg)), classify: s.Classify, budget: o.Timeout / replicaShare, log: o.Log,
 		}
 		sqlstore.LimitPool(r.db, o)
 		s.OnReplica(r)

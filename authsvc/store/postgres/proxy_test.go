@@ -17,6 +17,7 @@ type proxy struct {
 	gate   chan struct{} // answers wait while it is not nil; closed by resume
 	cut    bool          // the next answer is dropped with its connection
 	conns  []net.Conn
+	epoch  int // connections of an earlier one are forgotten
 }
 
 func newProxy(t *testing.T, dsn string) *proxy {
@@ -61,6 +62,7 @@ func (p *proxy) serve(client net.Conn) {
 	}
 	p.mu.Lock()
 	p.conns = append(p.conns, client, server)
+	epoch := p.epoch
 	p.mu.Unlock()
 	go func() {
 		_, _ = io.Copy(server, client)
@@ -70,6 +72,9 @@ func (p *proxy) serve(client net.Conn) {
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := server.Read(buf)
+		if n > 0 && p.forgotten(epoch) {
+			continue
+		}
 		if n > 0 && !p.pass() {
 			return
 		}
@@ -77,6 +82,19 @@ func (p *proxy) serve(client net.Conn) {
 			return
 		}
 	}
+}
+
+// forget has every answer swallowed on the connections there are.
+func (p *proxy) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.epoch++
+}
+
+func (p *proxy) forgotten(epoch int) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return epoch != p.epoch
 }
 
 // pass waits while answers are held back and tells whether to forward one.
