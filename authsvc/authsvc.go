@@ -46,6 +46,9 @@ type Config struct {
 	Location *time.Location
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
+	// StoreClock says that Now tells the real time, so that the store's clock
+	// is to agree before a token is removed as expired.
+	StoreClock bool
 	// Feed says how revocations made elsewhere are heard of.
 	Feed Feed
 	// Log receives what operators need to know. Default: nothing.
@@ -250,7 +253,7 @@ func (s *Service) Apply(set Settings) {
 	api := set.CORS.Wrap(s.mux)
 	s.api.Store(&api)
 	s.runJanitor(tokens.Janitor{
-		Store: s.Store, Now: s.cfg.Now, Log: s.cfg.Log,
+		Store: s.Store, Now: s.cfg.Now, StoreClock: s.cfg.StoreClock, Log: s.cfg.Log,
 		Interval: set.CleanupInterval, Batch: set.CleanupBatch,
 	})
 }
@@ -295,11 +298,6 @@ func (s *Service) Prepare(ctx context.Context, b *Bootstrap) (p Prepared, err er
 	if state == store.SchemaEmpty {
 		if p.Migrated, err = s.Store.Migrate(ctx); err != nil {
 			return p, fmt.Errorf("creating the schema: %w", err)
-		}
-		// In a database that was there before this is left to its owner: see
-		// xivo-auth migrate.
-		if _, err := s.Store.InstallIndexes(ctx); err != nil {
-			return p, fmt.Errorf("making indexes: %w", err)
 		}
 	}
 	if d := s.defaults.Load(); d != nil {

@@ -78,7 +78,7 @@ type generation struct{ soft soft }
 // openShared is the constructor for [services]. It dials nothing.
 func openShared(h hard, s soft) (*shared, error) {
 	sh := &shared{sink: newSink(s.log)}
-	st, err := h.store.OpenStore(store.Options{Log: slog.New(sh.sink), Trace: traceStore})
+	st, err := h.store.OpenStore(store.Options{Log: slog.New(sh.sink)})
 	if err != nil {
 		return nil, fmt.Errorf("opening the store: %w", err)
 	}
@@ -92,6 +92,7 @@ func openShared(h hard, s soft) (*shared, error) {
 		Feed:       h.feed,
 		XiVOUUID:   h.xivoUUID,
 		Now:        clock,
+		StoreClock: storeClock,
 		Log:        slog.New(sh.sink),
 		ClientAddr: clientAddr,
 	}, s.settings)
@@ -103,6 +104,9 @@ func openShared(h hard, s soft) (*shared, error) {
 
 // clock is the service's clock; tests set another one.
 var clock = time.Now
+
+// storeClock is false where clock tells a time that is made up.
+var storeClock = true
 
 // clientAddr is the address Caddy found under its trusted_proxies, and never
 // what the client merely claims in X-Forwarded-For (authentik CVE-2023-36456).

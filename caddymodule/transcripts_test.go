@@ -36,9 +36,9 @@ func TestTranscripts(t *testing.T) {
 	for _, file := range apitest.Files(t, "../testdata/transcripts") {
 		t.Run(apitest.Name(file), func(t *testing.T) {
 			standing := apitest.NewClock()
-			clock = standing.Now
+			clock, storeClock = standing.Now, false
 			n := newNode(t)
-			t.Cleanup(func() { clock = time.Now })
+			t.Cleanup(func() { clock, storeClock = time.Now, true })
 			n.removeDB()
 			n.start("store sqlite <db>\nbackend remembering\ncleanup_interval 0.5s", "http://:<port> {\n xivo_auth_api\n}")
 			st, err := sqlite.Open(n.db, store.Options{})

@@ -204,7 +204,7 @@ func (c *Cache) recall(id uuid.UUID, token string, now time.Time) (held *grant.G
 		return held, grant.Miss, nil
 	}
 	if at, known := c.negative.Get(id); known {
-		if age := now.Sub(at); age >= 0 && age < c.limits.negativeTTL() {
+		if age := wall(now).Sub(at); age >= 0 && age < c.limits.negativeTTL() {
 			return nil, grant.Negative, grant.ErrUnknown
 		}
 	}
@@ -316,7 +316,7 @@ func (c *Cache) fill(ctx context.Context, id uuid.UUID, token string) (*grant.Gr
 	switch {
 	case errors.Is(err, grant.ErrUnknown):
 		if c.limits.negativeTTL() > 0 {
-			c.negative.Add(id, now)
+			c.negative.Add(id, wall(now))
 		}
 		c.drop(id, token)
 		return nil, err
@@ -356,6 +356,10 @@ func (c *Cache) drop(id uuid.UUID, token string) {
 	}
 	sh.dismiss(id).tell()
 }
+
+// wall is now by the wall clock alone. By it a token counts as expired, so when it
+// is set back, which may be to the right time, that is to be found out again.
+func wall(now time.Time) time.Time { return now.Round(0) }
 
 // Put takes in a grant that was just issued here, and was vouched for at a
 // moment of the service's clock that is not long ago.

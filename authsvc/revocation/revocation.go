@@ -12,7 +12,7 @@
 // A loss counts from the last moment at which the feed was known to have told
 // everything, not from when it was noticed: a network that swallows packets
 // goes unnoticed for a while, and what was revoked meanwhile is not to be
-// honoured for as much longer (ADR 9).
+// honoured for as much longer (ADR 10).
 package revocation
 
 import (

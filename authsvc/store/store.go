@@ -62,7 +62,6 @@ type Store interface {
 	Policies
 	Tenants
 	Provisioning
-	Indexes
 	Log
 	io.Closer
 }
@@ -144,6 +143,9 @@ type Tokens interface {
 	// (Unix seconds), oldest first, with their sessions, in one transaction.
 	// Several nodes may call it at once; each row is returned to one of them.
 	DeleteExpiredTokens(ctx context.Context, now int64, limit int) ([]EndedToken, error)
+	// Clock is the time by the store's own clock, to the second, which all
+	// nodes have in common.
+	Clock(ctx context.Context) (time.Time, error)
 	// DeleteUserSessions removes every session that has a token of authID,
 	// with those tokens.
 	DeleteUserSessions(ctx context.Context, authID string) ([]EndedToken, error)
@@ -246,8 +248,6 @@ type Options struct {
 	ReplicaDSN string
 	// Log is told of what operators need to know. Default: nothing.
 	Log *slog.Logger
-	// Trace observes every operation. Default: nobody does.
-	Trace Trace
 	// ListenDSN is how to reach the database for listening, which takes a
 	// session of its own, where a pooler in transaction mode stands in
 	// between. Default: as for everything else.

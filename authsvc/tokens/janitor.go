@@ -14,6 +14,10 @@ import (
 type Janitor struct {
 	Store store.Tokens
 	Now   func() time.Time
+	// StoreClock has the store's clock say, too, that a token has expired, and
+	// not only Now: a node whose clock runs ahead must not remove what is valid
+	// everywhere else.
+	StoreClock bool
 	// Interval between two purges, and Batch, the most rows one transaction
 	// removes. The contract's defaults are 60 s and 5000.
 	Interval time.Duration
@@ -45,6 +49,13 @@ func (j Janitor) Run(ctx context.Context) {
 // many tokens that were.
 func (j Janitor) Purge(ctx context.Context) (removed int, err error) {
 	now := j.Now().Unix()
+	if j.StoreClock {
+		clock, err := j.Store.Clock(ctx)
+		if err != nil {
+			return 0, fmt.Errorf("removing expired tokens: %w", err)
+		}
+		now = min(now, clock.Unix())
+	}
 	for {
 		ended, err := j.Store.DeleteExpiredTokens(ctx, now, j.Batch)
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -21,6 +22,13 @@ type expiring struct {
 	left  int
 	err   error
 	calls []string // "now limit"
+}
+
+// Clock is some seconds behind that of the janitor.
+func (e *expiring) Clock(context.Context) (time.Time, error) {
+	e.Lock()
+	defer e.Unlock()
+	return time.Unix(40, 0), e.err
 }
 
 func (e *expiring) DeleteExpiredTokens(_ context.Context, now int64, limit int) ([]store.EndedToken, error) {
@@ -75,6 +83,31 @@ func TestJanitor_Purge(t *testing.T) {
 				if want := fmt.Sprint(42, " ", c.batch); call != want {
 					t.Errorf("asked for %q, want %q", call, want)
 				}
+			}
+		})
+	}
+}
+
+// TestJanitor_StoreClock: a clock that runs ahead removes nothing that is valid
+// by the store's; one that is behind removes nothing either, yet.
+func TestJanitor_StoreClock(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		now  int64
+		err  error
+		want []string
+	}{
+		{"ahead", 1000, nil, []string{"40 10"}},
+		{"behind", 7, nil, []string{"7 10"}},
+		{"store down", 1000, errDown, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := &expiring{left: 1, err: c.err}
+			j := Janitor{Store: s, Now: func() time.Time { return time.Unix(c.now, 0) }, StoreClock: true, Batch: 10, Log: slog.New(slog.DiscardHandler)}
+			if _, err := j.Purge(t.Context()); !errors.Is(err, c.err) || !slices.Equal(s.calls, c.want) {
+				t.Errorf("%v, calls %q; want %v, %q", err, s.calls, c.err, c.want)
 			}
 		})
 	}

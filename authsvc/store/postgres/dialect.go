@@ -83,18 +83,6 @@ func (dialect) CreateTables(ctx context.Context, tx *sql.Tx) error {
 	return err
 }
 
-// CreateIndex lets others write meanwhile, which takes two scans of the table,
-// and leaves an index that is not valid behind when it is interrupted.
-func (dialect) CreateIndex(i sqlstore.Index) string {
-	return `create index concurrently if not exists ` + i.Name + ` on ` + i.Table + ` (` + i.Columns + `)`
-}
-
-// ListIndexes finds them where unqualified statements would.
-func (dialect) ListIndexes() string {
-	return `select name from unnest(cast($1 as text[])) as known (name)
-join pg_index i on i.indexrelid = to_regclass(name) and i.indisvalid`
-}
-
 var (
 	//go:embed log.sql
 	logSQL string
@@ -116,6 +104,9 @@ func (dialect) DropLog(ctx context.Context, tx *sql.Tx) error {
 	_, err := tx.ExecContext(ctx, logDropSQL)
 	return err
 }
+
+// Clock is that of the server.
+func (dialect) Clock() string { return `cast(floor(extract(epoch from clock_timestamp())) as bigint)` }
 
 // LogEnd is the oldest transaction that is still under way: entries of all
 // older ones are visible or never will be.

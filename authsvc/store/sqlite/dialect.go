@@ -79,16 +79,6 @@ func (dialect) CreateTables(ctx context.Context, tx *sql.Tx) error {
 	return err
 }
 
-// CreateIndex implements [sqlstore.Dialect].
-func (dialect) CreateIndex(i sqlstore.Index) string {
-	return `create index if not exists ` + i.Name + ` on ` + i.Table + ` (` + i.Columns + `)`
-}
-
-// ListIndexes implements [sqlstore.Dialect].
-func (dialect) ListIndexes() string {
-	return `select name from sqlite_schema where type = 'index' and name = any($1)`
-}
-
 var (
 	//go:embed log.sql
 	logSQL string
@@ -110,6 +100,9 @@ func (dialect) DropLog(ctx context.Context, tx *sql.Tx) error {
 	_, err := tx.ExecContext(ctx, logDropSQL)
 	return err
 }
+
+// Clock is that of the machine.
+func (dialect) Clock() string { return `cast(strftime('%s', 'now') as integer)` }
 
 // LogEnd is the next number: one transaction writes at a time.
 func (dialect) LogEnd() string {

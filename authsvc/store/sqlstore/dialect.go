@@ -50,12 +50,6 @@ type Dialect interface {
 	// CreateTables creates all tables inside tx, empty.
 	CreateTables(ctx context.Context, tx *sql.Tx) error
 
-	// CreateIndex is a statement that makes an index unless it is there.
-	CreateIndex(i Index) string
-	// ListIndexes is a query for those of the index names in list $1 that are
-	// there and whole.
-	ListIndexes() string
-
 	Sessions
 	LogDialect
 }
@@ -74,6 +68,8 @@ type Sessions interface {
 	IssueTokenTx(ctx context.Context, tx *sql.Tx, args []any) (acl []string, err error)
 	// DeleteToken returns [sql.ErrNoRows] when there is no such token.
 	DeleteToken(ctx context.Context, db *sql.DB, uuid string) (store.EndedToken, error)
+	// Clock is an expression for the whole seconds since 1970.
+	Clock() string
 	// DeleteExpiredTokens is called with a positive limit.
 	DeleteExpiredTokens(ctx context.Context, db *sql.DB, now int64, limit int) ([]store.EndedToken, error)
 	DeleteUserSessions(ctx context.Context, db *sql.DB, authID string) ([]store.EndedToken, error)

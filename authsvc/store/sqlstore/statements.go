@@ -27,6 +27,8 @@ type statements struct {
 
 	listTables, revision string
 
+	clock string
+
 	logVersion, logStamp, logEnd, logRead, logPruned, logPrune string
 }
 
@@ -77,6 +79,7 @@ func rebind(d Dialect) statements {
 
 		logVersion: d.Rebind(sqlLogVersion),
 		logStamp:   d.Rebind(sqlLogStamp),
+		clock:      fmt.Sprintf(sqlClock, d.Clock()),
 		logEnd:     fmt.Sprintf(sqlLogEnd, d.LogEnd()),
 		logRead:    d.Rebind(fmt.Sprintf(sqlLogRead, d.LogEnd())),
 		logPruned:  d.Rebind(sqlLogPruned),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"time"
 
 	"github.com/wazo-edge/xivo-auth/authsvc/store"
 )
@@ -140,6 +141,20 @@ func (s *Store) DeleteExpiredTokens(ctx context.Context, now int64, limit int) (
 		return nil, err
 	}
 	return ended, nil
+}
+
+const sqlClock = `select %s`
+
+// Clock implements [store.Tokens].
+func (s *Store) Clock(ctx context.Context) (time.Time, error) {
+	var seconds int64
+	err := s.call(ctx, "reading the clock", read, func(ctx context.Context) error {
+		return s.db.QueryRowContext(ctx, s.q.clock).Scan(&seconds)
+	})
+	if err != nil {
+		return time.Time{}, err
+	}
+	return time.Unix(seconds, 0), nil
 }
 
 // DeleteUserSessions removes every session that has a token of authID and

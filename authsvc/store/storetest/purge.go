@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/wazo-edge/xivo-auth/authsvc/store"
 )
@@ -15,6 +16,7 @@ var purgeCases = map[string]func(*testing.T, *bench){
 	"Purge/Shared":   testPurgeShared,
 	"Purge/Far":      testPurgeFar,
 	"Purge/AtOnce":   testPurgeAtOnce,
+	"Purge/Clock":    testPurgeClock,
 }
 
 // A token lives through the second it expires in.
@@ -95,6 +97,18 @@ func testPurgeFar(t *testing.T, b *bench) {
 	ended, err := b.DeleteExpiredTokens(t.Context(), math.MaxInt64, math.MaxInt)
 	must(t, "DeleteExpiredTokens", err)
 	equal(t, "ended", uuidsOf(ended), []string{tok.UUID})
+}
+
+// The store's clock tells the time: of two readings the later is no earlier, and
+// they are no further from this machine's than the test takes.
+func testPurgeClock(t *testing.T, b *bench) {
+	first, err := b.Clock(t.Context())
+	must(t, "Clock", err)
+	second, err := b.Clock(t.Context())
+	must(t, "Clock", err)
+	if second.Before(first) || time.Since(first).Abs() > patience {
+		t.Errorf("the clock says %s, then %s; here it is %s", first, second, time.Now())
+	}
 }
 
 func testPurgeAtOnce(t *testing.T, b *bench) {
