@@ -11,7 +11,7 @@ BENCH         ?= .
 CADDY_HOME    := $(CURDIR)/.cache/caddy
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test lint fmt fuzz bench xcaddy clean
+.PHONY: help build run test chaos lint fmt fuzz bench xcaddy clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ run: build ## Build it and run the shipped Caddyfile: https://localhost:9497
 test: ## Run all tests, with the race detector, over a private Postgres
 	XDG_DATA_HOME=$(CADDY_HOME) XDG_CONFIG_HOME=$(CADDY_HOME) \
 	$(GO) run ./internal/pgtest/cmd/withpg $(GO) test -race -tags $(TAGS) ./...
+
+chaos: ## Break three nodes and their Postgres for 5 minutes, and judge what they answered
+	$(GO) test -tags $(TAGS) -count 1 -v -timeout 20m -run '^TestChaos' ./internal/chaos -chaos.duration 5m
 
 lint: ## Check style, mistakes and the arrows between packages
 	$(GO) run $(GOLANGCI_LINT) run ./...

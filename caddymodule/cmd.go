@@ -99,8 +99,8 @@ func withUsers(cmd *cobra.Command, dsn string, fn func(context.Context, *users.S
 func migrateCommand() caddycmd.Command {
 	return caddycmd.Command{
 		Name:  "migrate",
-		Usage: "[--no-feed] [--no-indexes] [--remove-feed] [--remove-indexes] [--dsn <dsn>]",
-		Short: "Creates the service's tables in an empty database, the revocation feed's and indexes",
+		Usage: "[--no-feed | --remove-feed] [--dsn <dsn>]",
+		Short: "Creates the service's tables in an empty database, and the revocation feed's",
 		Long: `
 Creates the tables of the service, exactly as the Python service creates them,
 in a database that does not have them yet. A database that has them is left as
@@ -109,14 +109,9 @@ it is; one at another revision is refused.
 Then it installs the log of the revocation feed beside them: tables, functions
 and triggers named xivo_edge_, by which nodes hear of what is revoked elsewhere.
 The server does that by itself when its role may; run this as the owner of the
-tables when it may not. --no-feed leaves it out.
-
-At last it makes the indexes that the historical tables lack, named xivo_edge_,
-too, without keeping others from writing. --no-indexes leaves them out; then
-logins and lists of a large stack are slow.
-
---remove-feed and --remove-indexes take them away again and do nothing else.
-Turn the feed off on every node before (feed off), or they go without news.
+tables when it may not. --no-feed leaves it out, and --remove-feed takes all of
+it away again and does nothing else. Turn the feed off on every node before
+(feed off), or they go without news.
 
 	xivo-auth migrate
 	xivo-auth migrate --dsn 'postgres://asterisk:secret@localhost/asterisk?sslmode=disable'
@@ -126,13 +121,7 @@ Turn the feed off on every node before (feed off), or they go without news.
 			dsn := dsnFlag(cmd)
 			noFeed := cmd.Flags().Bool("no-feed", false, "do not install the log of the revocation feed")
 			removeFeed := cmd.Flags().Bool("remove-feed", false, "remove the log of the revocation feed, and do nothing else")
-			noIndexes := cmd.Flags().Bool("no-indexes", false, "do not make indexes")
-			removeIndexes := cmd.Flags().Bool("remove-indexes", false, "remove the indexes, and do nothing else")
-			for _, no := range []string{"no-feed", "no-indexes"} {
-				for _, remove := range []string{"remove-feed", "remove-indexes"} {
-					cmd.MarkFlagsMutuallyExclusive(no, remove)
-				}
-			}
+			cmd.MarkFlagsMutuallyExclusive("no-feed", "remove-feed")
 			cmd.Args = cobra.NoArgs
 			cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 				cmd.SilenceUsage = true
@@ -148,14 +137,6 @@ Turn the feed off on every node before (feed off), or they go without news.
 						return err
 					}
 					fmt.Fprintln(cmd.OutOrStdout(), "the revocation feed is removed")
-				}
-				if *removeIndexes {
-					if err := st.RemoveIndexes(ctx); err != nil {
-						return err
-					}
-					fmt.Fprintln(cmd.OutOrStdout(), "the indexes are removed")
-				}
-				if *removeFeed || *removeIndexes {
 					return nil
 				}
 				created, err := st.Migrate(ctx)
@@ -167,18 +148,13 @@ Turn the feed off on every node before (feed off), or they go without news.
 				default:
 					fmt.Fprintln(cmd.OutOrStdout(), "the schema is up to date")
 				}
-				if !*noFeed {
-					if err := st.InstallLog(ctx); err != nil {
-						return fmt.Errorf("%w (--no-feed does without)", err)
-					}
-					fmt.Fprintln(cmd.OutOrStdout(), "the revocation feed is installed")
+				if *noFeed {
+					return nil
 				}
-				if !*noIndexes {
-					if _, err := st.InstallIndexes(ctx); err != nil {
-						return fmt.Errorf("%w (--no-indexes does without)", err)
-					}
-					fmt.Fprintln(cmd.OutOrStdout(), "the indexes are there")
+				if err := st.InstallLog(ctx); err != nil {
+					return fmt.Errorf("%w (--no-feed does without)", err)
 				}
+				fmt.Fprintln(cmd.OutOrStdout(), "the revocation feed is installed")
 				return nil
 			}
 		},

@@ -1,5 +1,3 @@
-//go:build chaos
-
 package chaos
 
 import (
@@ -21,33 +19,57 @@ type breaker struct {
 	links, procs []sync.Mutex
 }
 
-// run breaks one thing after the other until ctx is done. Everything is whole
-// again when it returns.
-func (b *breaker) run(ctx context.Context, stream uint64, faults []func(context.Context, *rand.Rand), quiet time.Duration) {
+// How much of something is done.
+const (
+	reloadEvery = 100 * time.Millisecond
+	purged      = 2000
+	floods      = 60
+)
+
+type faultFunc func(context.Context, *rand.Rand)
+
+// lanes are the faults of the database, of the links to it, and of the nodes.
+// Of each lane there is one at a time.
+func (b *breaker) lanes() [][]faultFunc {
+	postgres := func(kind Kind, end func() error, down ...time.Duration) faultFunc {
+		return func(ctx context.Context, rng *rand.Rand) { b.postgres(ctx, kind, end, down[rng.IntN(len(down))]) }
+	}
+	// Sometimes for longer than tokens are honoured without it.
+	const a, s, long = 200 * time.Millisecond, time.Second, StaleIfError + time.Second
+	return [][]faultFunc{
+		{
+			b.listeners, b.backends, b.purge,
+			postgres(PostgresStopped, b.pg.Shutdown, a, s, long),
+			postgres(PostgresRestart, b.pg.Shutdown, 0),
+			postgres(PostgresCrashed, b.pg.Crash, 0, s, long),
+		},
+		{
+			b.slow, b.cut, b.exhaust,
+			func(ctx context.Context, rng *rand.Rand) { b.hole(ctx, rng, Hole, false) },
+			func(ctx context.Context, rng *rand.Rand) { b.hole(ctx, rng, DeadHole, true) },
+		},
+		{
+			b.killNode, b.reloads, b.flushes, b.killCommitted,
+			func(ctx context.Context, rng *rand.Rand) { b.set(ctx, rng, ClockAhead) },
+			func(ctx context.Context, rng *rand.Rand) { b.set(ctx, rng, ClockBack) },
+		},
+	}
+}
+
+// run breaks one thing after the other until ctx is done and each was broken
+// once. Everything is whole again when it returns.
+func (b *breaker) run(ctx context.Context, stream uint64, faults []faultFunc) {
 	rng := b.rng(stream)
-	var order []int
-	for pause(ctx, rng, quiet) {
-		if len(order) == 0 { // each once, then each again
-			order = rng.Perm(len(faults))
+	all := context.WithoutCancel(ctx)
+	for first := true; first || ctx.Err() == nil; first = false {
+		for _, i := range rng.Perm(len(faults)) {
+			if !first && ctx.Err() != nil {
+				return
+			}
+			pause(all, rng, 700*time.Millisecond)
+			faults[i](all, rng)
 		}
-		next := order[0]
-		order = order[1:]
-		faults[next](ctx, rng)
 	}
-}
-
-// outer are faults of the database and the links to it, inner those of nodes.
-func (b *breaker) outer() []func(context.Context, *rand.Rand) {
-	return []func(context.Context, *rand.Rand){
-		b.listeners, b.backends, b.postgres, b.slow, b.cut,
-		func(ctx context.Context, rng *rand.Rand) { b.hole(ctx, rng, Hole, false) },
-		func(ctx context.Context, rng *rand.Rand) { b.hole(ctx, rng, DeadHole, true) },
-		b.listeners, b.exhaust,
-	}
-}
-
-func (b *breaker) inner() []func(context.Context, *rand.Rand) {
-	return []func(context.Context, *rand.Rand){b.killNode, b.reloads, b.flushes, b.purge, b.revokeAndKill}
 }
 
 func (b *breaker) terminate(ctx context.Context, kind Kind, which string) {
@@ -56,133 +78,161 @@ func (b *breaker) terminate(ctx context.Context, kind Kind, which string) {
 where pid <> pg_backend_pid() and datname = current_database() and `+which)
 }
 
+// listeners has tokens revoked all the while.
 func (b *breaker) listeners(ctx context.Context, rng *rand.Rand) {
-	for range 1 + rng.IntN(6) {
+	revoked, done := context.WithCancel(ctx)
+	var busy sync.WaitGroup
+	busy.Go(func() { b.revoke(revoked, rng.Uint64(), 20*time.Millisecond) })
+	for range 2 + rng.IntN(6) {
 		b.terminate(ctx, ListenersCut, `(query ilike 'listen%' or query = '') and application_name = 'xivo-auth'`)
-		if !pause(ctx, rng, 100*time.Millisecond) {
-			return
-		}
+		pause(ctx, rng, 100*time.Millisecond)
 	}
+	done()
+	busy.Wait()
 }
 
 func (b *breaker) backends(ctx context.Context, rng *rand.Rand) {
 	for range 1 + rng.IntN(3) {
 		b.terminate(ctx, BackendsCut, `backend_type = 'client backend'`)
-		if !pause(ctx, rng, 200*time.Millisecond) {
-			return
+		pause(ctx, rng, 200*time.Millisecond)
+	}
+}
+
+func (b *breaker) postgres(ctx context.Context, kind Kind, end func() error, down time.Duration) {
+	defer b.Broken(kind, Database)()
+	if err := end(); err != nil {
+		b.nodes[0].t.Errorf("ending Postgres: %v", err)
+	}
+	time.Sleep(down)
+	if err := b.pg.Restart(ctx); err != nil {
+		b.nodes[0].t.Errorf("starting Postgres: %v", err)
+	}
+}
+
+// any is one of the nodes, whose link or process is ours until release.
+func (b *breaker) any(rng *rand.Rand, of []sync.Mutex) (n *node, release func()) {
+	i := rng.IntN(len(b.nodes))
+	of[i].Lock()
+	return b.nodes[i], of[i].Unlock
+}
+
+func (b *breaker) slow(ctx context.Context, rng *rand.Rand) {
+	n, release := b.any(rng, b.links)
+	defer release()
+	defer b.slowed(n)()
+	pause(ctx, rng, 2*time.Second)
+}
+
+// slowed is a link with latency until it is mended.
+func (b *breaker) slowed(n *node) (mend func()) {
+	mended := b.Broken(Slow, n.i)
+	n.link.Slow(Latency)
+	return func() { n.link.Slow(0); mended() }
+}
+
+// exhaust has a node with two connections asked for many tokens at once, over a
+// slow link, while its listener is cut, so that the feed has to catch up over a
+// connection that it does not get.
+func (b *breaker) exhaust(ctx context.Context, rng *rand.Rand) {
+	n := b.nodes[len(b.nodes)-1]
+	b.links[n.i].Lock()
+	defer b.links[n.i].Unlock()
+	defer b.slowed(n)()
+	defer b.Broken(Exhausted, n.i)()
+	var all sync.WaitGroup
+	for range floods {
+		all.Go(func() { b.check(n, madeUp+uuid.NewString()[9:], true) })
+	}
+	pause(ctx, rng, 100*time.Millisecond)
+	b.terminate(ctx, ListenersCut, `(query ilike 'listen%' or query = '') and application_name = 'xivo-auth'`)
+	all.Wait()
+}
+
+func (b *breaker) cut(ctx context.Context, rng *rand.Rand) {
+	n, release := b.any(rng, b.links)
+	defer release()
+	defer b.Broken(Cut, n.i)()
+	n.link.Cut()
+	pause(ctx, rng, []time.Duration{100 * time.Millisecond, time.Second, StaleIfError}[rng.IntN(3)])
+	n.link.Mend()
+}
+
+func (b *breaker) hole(ctx context.Context, rng *rand.Rand, kind Kind, forGood bool) {
+	n, release := b.any(rng, b.links)
+	defer release()
+	defer b.Broken(kind, n.i)()
+	n.link.Hole(forGood)
+	pause(ctx, rng, []time.Duration{300 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second}[rng.IntN(4)])
+	n.link.Mend()
+}
+
+func (b *breaker) killNode(ctx context.Context, rng *rand.Rand) {
+	n, release := b.any(rng, b.procs)
+	defer release()
+	defer b.Broken(NodeDown, n.i)()
+	n.kill()
+	pause(ctx, rng, 300*time.Millisecond)
+	n.restart()
+}
+
+// killCommitted kills a node that revokes, when the database has committed that
+// and the answer is on its way to the node, which a slow link makes sure of. It
+// tries again where something else that is broken comes between.
+func (b *breaker) killCommitted(ctx context.Context, rng *rand.Rand) {
+	n, release := b.any(rng, b.procs)
+	defer release()
+	b.links[n.i].Lock()
+	defer b.links[n.i].Unlock()
+	for done := false; !done; pause(ctx, rng, 100*time.Millisecond) {
+		if t, ok := b.take(rng); ok { // else nobody could issue any
+			b.warm(t)
+			done = b.killRevoking(ctx, n, t)
 		}
 	}
 }
 
-func (b *breaker) postgres(ctx context.Context, rng *rand.Rand) {
-	defer b.Broken(PostgresDown, Database)()
-	_ = b.pg.Kill()
-	// Sometimes for longer than tokens are honoured without it.
-	pause(ctx, rng, []time.Duration{200 * time.Millisecond, time.Second, StaleIfError + time.Second}[rng.IntN(3)])
-	// Also when the test is over: everything is whole in the end.
-	if err := b.pg.Restart(context.WithoutCancel(ctx)); err != nil {
-		b.nodes[0].t.Errorf("restarting Postgres: %v", err)
-	}
-}
-
-func (b *breaker) slow(ctx context.Context, rng *rand.Rand) {
-	i := rng.IntN(len(b.nodes))
-	b.links[i].Lock()
-	defer b.links[i].Unlock()
-	defer b.Broken(Slow, i)()
-	b.nodes[i].link.Slow(Latency)
-	pause(ctx, rng, 2*time.Second)
-	b.nodes[i].link.Slow(0)
-}
-
-// exhaust has a node with two connections asked for many tokens at once, over a
-// slow link.
-func (b *breaker) exhaust(ctx context.Context, rng *rand.Rand) {
-	i := len(b.nodes) - 1
-	b.links[i].Lock()
-	defer b.links[i].Unlock()
-	defer b.Broken(Slow, i)()
-	defer b.Broken(Flood, i)()
-	b.nodes[i].link.Slow(Latency)
-	var all sync.WaitGroup
-	for range 60 {
-		all.Go(func() { b.check(b.nodes[i], madeUp+uuid.NewString()[9:], true) })
-	}
-	all.Wait()
-	b.nodes[i].link.Slow(0)
-	pause(ctx, rng, 100*time.Millisecond)
-}
-
-func (b *breaker) cut(ctx context.Context, rng *rand.Rand) {
-	i := rng.IntN(len(b.nodes))
-	b.links[i].Lock()
-	defer b.links[i].Unlock()
-	defer b.Broken(Cut, i)()
-	b.nodes[i].link.Cut()
-	pause(ctx, rng, []time.Duration{100 * time.Millisecond, time.Second, StaleIfError}[rng.IntN(3)])
-	b.nodes[i].link.Mend()
-}
-
-func (b *breaker) hole(ctx context.Context, rng *rand.Rand, kind Kind, forGood bool) {
-	i := rng.IntN(len(b.nodes))
-	b.links[i].Lock()
-	defer b.links[i].Unlock()
-	defer b.Broken(kind, i)()
-	b.nodes[i].link.Hole(forGood)
-	pause(ctx, rng, []time.Duration{300 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second}[rng.IntN(4)])
-	b.nodes[i].link.Mend()
-}
-
-func (b *breaker) killNode(ctx context.Context, rng *rand.Rand) {
-	b.restart(ctx, rng, b.nodes[rng.IntN(len(b.nodes))], func() {})
-}
-
-// restart kills a node, after something, and starts it again.
-func (b *breaker) restart(ctx context.Context, rng *rand.Rand, n *node, first func()) {
-	b.procs[n.i].Lock()
-	defer b.procs[n.i].Unlock()
-	first()
-	defer b.Broken(NodeDown, n.i)()
-	n.kill()
-	pause(ctx, rng, 300*time.Millisecond)
-	n.start()
-	if !n.serving(30 * time.Second) {
-		n.t.Errorf("node %d does not start:\n%s", n.i, n.tail(20))
-	}
-}
-
-// revokeAndKill kills a node that is answering a revocation: before the commit,
-// between it and the answer, or just after.
-func (b *breaker) revokeAndKill(ctx context.Context, rng *rand.Rand) {
-	t, ok := b.take(rng)
-	if !ok {
-		return
-	}
-	b.warm(t)
-	n := b.nodes[rng.IntN(len(b.nodes))]
-	done := make(chan struct{})
-	b.restart(ctx, rng, n, func() {
-		go func() {
-			defer close(done)
-			b.after(t, b.byAPI(n, t))
-		}()
-		time.Sleep(below(rng, 5*time.Millisecond))
+// killRevoking reports whether it came to that.
+func (b *breaker) killRevoking(ctx context.Context, n *node, t Token) bool {
+	mend := b.slowed(n)
+	defer mend()
+	answered := make(chan struct{})
+	var asked sync.WaitGroup
+	defer asked.Wait()
+	asked.Go(func() {
+		r := b.byAPI(n, t)
+		close(answered)
+		b.after(t, r)
 	})
-	<-done
+	for !b.gone(ctx, t.ID) {
+		select {
+		case <-answered:
+			return false
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	select {
+	case <-answered:
+		return false
+	default:
+	}
+	defer b.Broken(KilledCommitted, n.i)()
+	n.kill()
+	n.restart()
+	return true
 }
 
-func (b *breaker) reloads(ctx context.Context, rng *rand.Rand) {
-	n := b.nodes[rng.IntN(len(b.nodes))]
-	b.reloadFor(ctx, n, 2*time.Second+below(rng, 2*time.Second))
+func (b *breaker) reloads(_ context.Context, rng *rand.Rand) {
+	n, release := b.any(rng, b.procs)
+	defer release()
+	b.reloadFor(n, time.Second+below(rng, time.Second))
 }
 
-func (b *breaker) reloadFor(ctx context.Context, n *node, d time.Duration) {
-	b.procs[n.i].Lock()
-	defer b.procs[n.i].Unlock()
+// reloadFor reloads the process of a node that is the caller's.
+func (b *breaker) reloadFor(n *node, d time.Duration) {
 	defer b.Broken(Reloads, n.i)()
-	tick := time.NewTicker(100 * time.Millisecond)
+	tick := time.NewTicker(reloadEvery)
 	defer tick.Stop()
-	for end := time.Now().Add(d); time.Now().Before(end) && ctx.Err() == nil; <-tick.C {
+	for end := time.Now().Add(d); time.Now().Before(end); <-tick.C {
 		if err := n.reload(); err != nil {
 			n.t.Errorf("node %d: %v", n.i, err)
 			return
@@ -190,14 +240,26 @@ func (b *breaker) reloadFor(ctx context.Context, n *node, d time.Duration) {
 	}
 }
 
-func (b *breaker) flushes(_ context.Context, rng *rand.Rand) {
-	n := b.nodes[rng.IntN(len(b.nodes))]
-	b.procs[n.i].Lock()
-	defer b.procs[n.i].Unlock()
+func (b *breaker) flushes(ctx context.Context, rng *rand.Rand) {
+	n, release := b.any(rng, b.procs)
+	defer release()
 	defer b.Broken(Flush, n.i)()
-	if err := n.flush(); err != nil {
-		n.t.Logf("node %d: %v", n.i, err)
+	for range 5 {
+		if err := n.flush(); err != nil {
+			n.t.Errorf("node %d: %v", n.i, err)
+		}
+		pause(ctx, rng, 50*time.Millisecond)
 	}
+}
+
+// set sets the wall clock of a node, and right again.
+func (b *breaker) set(ctx context.Context, rng *rand.Rand, kind Kind) {
+	n, release := b.any(rng, b.procs)
+	defer release()
+	defer b.Broken(kind, n.i)()
+	n.setClock(effects[kind].set)
+	pause(ctx, rng, 1500*time.Millisecond)
+	n.setClock(0)
 }
 
 // purge removes thousands of expired tokens at once, besides what the nodes'
@@ -205,8 +267,8 @@ func (b *breaker) flushes(_ context.Context, rng *rand.Rand) {
 func (b *breaker) purge(ctx context.Context, _ *rand.Rand) {
 	defer b.Broken(Purge, Database)()
 	_, _ = b.db.DB().ExecContext(ctx, `with s as (
-	insert into auth_session (uuid, tenant_uuid) select uuid_generate_v4(), $1 from generate_series(1, 2000) returning uuid
+	insert into auth_session (uuid, tenant_uuid) select uuid_generate_v4(), $1 from generate_series(1, $3) returning uuid
 )
-insert into auth_token (auth_id, issued_t, expire_t, session_uuid) select $2, 0, 1, uuid from s`, b.tenant, b.user)
+insert into auth_token (auth_id, issued_t, expire_t, session_uuid) select $2, 0, 1, uuid from s`, b.tenant, b.user, purged)
 	_, _ = b.db.DB().ExecContext(ctx, `delete from auth_session where uuid in (select session_uuid from auth_token where expire_t < extract(epoch from now()) - 1)`)
 }

@@ -1,5 +1,3 @@
-//go:build chaos
-
 package chaos
 
 import (
@@ -8,7 +6,7 @@ import (
 	"errors"
 	"flag"
 	"net/http"
-	"os"
+	"os/exec"
 	"sync"
 	"testing"
 	"time"
@@ -18,54 +16,47 @@ import (
 	"github.com/wazo-edge/xivo-auth/internal/pgtest"
 )
 
-// EnvDuration names the environment variable that takes the place of
-// -chaos.duration.
-const EnvDuration = "XIVO_CHAOS_DURATION"
-
 var (
-	duration = flag.Duration("chaos.duration", 20*time.Second, "how long to break things; also "+EnvDuration)
+	duration = flag.Duration("chaos.duration", 20*time.Second, "how long to break things")
 	seed     = flag.Uint64("seed", uint64(time.Now().UnixNano()), "which faults come when")
 )
 
 // TestChaos lets clients and faults loose on three nodes and judges what
-// happened.
+// happened: no revocation is honoured for longer than docs/operations.md says,
+// no valid token is refused, and nobody is answered 503 without a reason.
 func TestChaos(t *testing.T) {
 	b := newWorld(t)
 	b.live(t)
-	d := *duration
-	if text := os.Getenv(EnvDuration); text != "" {
-		var err error
-		if d, err = time.ParseDuration(text); err != nil {
-			t.Fatal(err)
-		}
-	}
 	b.verdict(t, func(ctx context.Context) {
-		ctx, cancel := context.WithTimeout(ctx, d)
+		all, cancel := context.WithTimeout(ctx, *duration*4/5)
 		defer cancel()
-		var all sync.WaitGroup
-		all.Go(func() { b.run(ctx, 2, b.outer(), 1200*time.Millisecond) })
-		all.Go(func() { b.run(ctx, 3, b.inner(), 3*time.Second) })
-		all.Wait()
+		var lanes sync.WaitGroup
+		for i, faults := range b.lanes() {
+			lanes.Go(func() { b.run(all, uint64(2+i), faults) })
+		}
+		lanes.Wait()
+		// With all else whole: nobody is refused, or gets no answer, because
+		// a configuration is loaded.
+		b.live(t)
+		b.reloadFor(b.nodes[0], min(*duration/5, 20*time.Second))
 	})
-}
-
-// TestChaos_ReloadEvery100ms reloads one node all the time while the others go
-// on: nobody is refused, nobody gets no answer, and no revocation is missed.
-func TestChaos_ReloadEvery100ms(t *testing.T) {
-	b := newWorld(t)
-	b.live(t)
-	b.verdict(t, func(ctx context.Context) { b.reloadFor(ctx, b.nodes[0], 4*time.Second) })
+	if missing := b.Missing(Kinds); len(missing) > 0 {
+		t.Errorf("nothing was broken like this: %q", missing)
+	}
 }
 
 // newWorld starts Postgres and the nodes.
 func newWorld(t *testing.T) *breaker {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("starts processes for many seconds: not with -short")
+		t.Skip("breaks processes for many seconds: not with -short")
 	}
 	pg, err := pgtest.Start(t.Context())
 	if errors.Is(err, pgtest.ErrMissing) {
 		t.Skip(err)
+	}
+	if _, err := exec.LookPath("go"); err != nil {
+		t.Skip("the nodes cannot be built: ", err)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -78,7 +69,7 @@ func newWorld(t *testing.T) *breaker {
 	t.Cleanup(func() { _ = db.Close() })
 	t.Logf("-seed %d", *seed)
 
-	w := &world{History: NewHistory(), db: db, seed: *seed, client: &http.Client{
+	w := &world{db: db, dsn: pg.DSN + "&connect_timeout=20", seed: *seed, client: &http.Client{
 		Timeout:   20 * time.Second,
 		Transport: &http.Transport{MaxIdleConnsPerHost: 32, IdleConnTimeout: 10 * time.Second},
 	}}
@@ -100,8 +91,11 @@ func newWorld(t *testing.T) *breaker {
 	if t.Failed() {
 		t.FailNow()
 	}
-	if err := db.DB().QueryRowContext(t.Context(), `select uuid, tenant_uuid from auth_user where username = 'admin'`).Scan(&w.user, &w.tenant); err != nil {
-		t.Fatal(err)
+	for deadline := time.Now().Add(time.Minute); w.user == ""; time.Sleep(20 * time.Millisecond) { // they serve before that
+		err := db.DB().QueryRowContext(t.Context(), `select uuid, tenant_uuid from auth_user where username = 'admin'`).Scan(&w.user, &w.tenant)
+		if err != nil && time.Now().After(deadline) {
+			t.Fatal(err)
+		}
 	}
 	return b
 }
@@ -110,7 +104,7 @@ func newWorld(t *testing.T) *breaker {
 func (w *world) live(t *testing.T) {
 	t.Helper()
 	w.everywhere(func(n *node) {
-		for deadline := time.Now().Add(30 * time.Second); !n.live(); time.Sleep(20 * time.Millisecond) {
+		for deadline := time.Now().Add(time.Minute); !n.live(); time.Sleep(20 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Errorf("node %d does not hear the feed:\n%s", n.i, n.tail(20))
 				return
@@ -124,23 +118,26 @@ func (w *world) verdict(t *testing.T, disturb func(context.Context)) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
+	w.History = NewHistory()
 	var clients sync.WaitGroup
 	clients.Go(func() { w.issue(ctx) })
 	for i := range 3 {
-		clients.Go(func() { w.revoke(ctx, uint64(10+i)) })
+		clients.Go(func() { w.revoke(ctx, uint64(10+i), 250*time.Millisecond) })
 	}
 	for i, n := range w.nodes {
 		for j := range perNode {
 			clients.Go(func() { w.use(ctx, n, uint64(100+perNode*i+j)) })
 		}
 	}
+	clients.Go(func() { w.tick(ctx) })
+	clients.Go(func() { w.ask(ctx, w.dsn) })
 	disturb(ctx)
 	w.live(t)
-	time.Sleep(Notice)
+	time.Sleep(Heard)
 	cancel()
 	clients.Wait()
 	w.finale(t)
-	t.Log("\n" + Report(w.History))
+	t.Logf("\n%s%d new connections were closed by a reload, and made again\n", Report(w.History), w.resets.Load())
 	for _, n := range w.nodes {
 		n.mu.Lock()
 		for _, end := range n.died {
@@ -158,6 +155,32 @@ func (w *world) verdict(t *testing.T, disturb func(context.Context)) {
 	}
 	if t.Failed() {
 		t.Logf("-seed %d", *seed)
+	}
+}
+
+// tick notes when the machine did something else.
+func (w *world) tick(ctx context.Context) {
+	for ctx.Err() == nil {
+		from := w.Now()
+		time.Sleep(10 * time.Millisecond)
+		if w.Now()-from > longStill {
+			w.Noticed(Stalled, from)
+		}
+	}
+}
+
+// ask notes when the database takes its time although nothing is done to the
+// way to it: then the nodes may find so, too, and say 503.
+func (w *world) ask(ctx context.Context, dsn string) {
+	for rng := w.rng(5); pause(ctx, rng, 250*time.Millisecond); {
+		from := w.Now()
+		if db, err := sql.Open("postgres", dsn); err == nil {
+			_ = db.PingContext(ctx)
+			_ = db.Close()
+		}
+		if w.Now()-from > longTime {
+			w.Noticed(Overloaded, from)
+		}
 	}
 }
 

@@ -1,5 +1,3 @@
-//go:build chaos
-
 package chaos
 
 import (
@@ -30,7 +28,7 @@ type fate struct {
 	acked    []Revocation
 }
 
-// Judge returns what in the history breaks a promise.
+// Judge returns what in the history breaks a promise of docs/operations.md.
 func Judge(h *History) (found []Violation) {
 	fates := make(map[string]*fate, len(h.Tokens))
 	for id, t := range h.Tokens {
@@ -66,53 +64,68 @@ func Judge(h *History) (found []Violation) {
 
 func (h *History) allowed(c Check, f *fate) (rule, text string) {
 	for _, r := range f.acked {
-		if until := h.until(c.Node, r); c.Begin > until {
+		if until := h.until(c.Node, r); c.Begin > until+h.stalled(r.End, c.Begin) {
 			return RuleStale, fmt.Sprintf("revoked by %s, acknowledged at %s, to be refused from %s on at the latest", who(r.Node), r.End, until)
 		}
 	}
-	if f.Expires > 0 && c.Begin > f.Expires+Second {
+	_, behind := h.clock(c)
+	if f.Expires > 0 && c.Begin > f.Expires+Second+behind {
 		return RuleExpired, fmt.Sprintf("expired at %s", f.Expires)
 	}
 	return "", ""
 }
 
 // until is when a node must refuse what was revoked at the latest: at once
-// where that was answered, elsewhere when the feed has told, or when the store
-// is asked because it cannot.
+// where that was answered; elsewhere when the feed has told, or the store is
+// asked because it did not; and whatever is broken, when nobody honours any
+// more what he cannot ask about.
 func (h *History) until(node int, r Revocation) time.Duration {
 	if r.Node == node {
 		return r.End
 	}
-	until := r.End + Notice
 	for _, f := range h.Faults {
-		e := effects[f.Kind]
-		if !f.on(node) || f.From > r.End+Notice {
-			continue
-		}
-		if e.silent {
-			until = max(until, f.stale())
-		}
-		if e.late > 0 && (f.To > maxTime-e.late || f.To+e.late >= r.End) {
-			until = max(until, r.End+Notice+e.late)
+		if effects[f.Kind].outage && f.on(node) && f.From <= r.End+Heard && f.over() >= r.Begin {
+			return r.End + Unheard
 		}
 	}
-	return until
+	return r.End + Heard
 }
 
 func (h *History) refused(c Check, f *fate) (rule, text string) {
-	if c.Begin < f.Minted || c.End >= f.doubtful || f.Expires > 0 && c.End > f.Expires-Second {
+	ahead, _ := h.clock(c)
+	if c.Begin < f.Minted || c.End >= f.doubtful || f.Expires > 0 && c.End > f.Expires-Second-ahead {
 		return "", ""
 	}
 	return RuleRefused, fmt.Sprintf("issued at %s", f.Minted)
 }
 
+// clock is how far the wall clock of a node may have been off.
+func (h *History) clock(c Check) (ahead, behind time.Duration) {
+	for _, f := range h.Faults {
+		if set := effects[f.Kind].set; set != 0 && f.on(c.Node) && f.From <= c.End && c.Begin <= f.over() {
+			ahead, behind = max(ahead, set), max(behind, -set)
+		}
+	}
+	return ahead, behind
+}
+
 func (h *History) unavailable(c Check) (rule, text string) {
 	for _, f := range h.Faults {
-		if f.on(c.Node) && f.excuses(c) {
+		if f.on(c.Node) && h.excuses(f, c) {
 			return "", ""
 		}
 	}
 	return RuleOutage, "no outage is declared for that time"
+}
+
+// excuses reports whether a check on a node that f is of may end as c did.
+func (h *History) excuses(f Fault, c Check) bool {
+	e := effects[f.Kind]
+	if !e.dead && (!e.outage || c.Outcome != Unavailable) || c.End < f.From {
+		return false
+	}
+	over := f.over()
+	return over == maxTime || c.Begin <= over+h.stalled(f.To, c.Begin)
 }
 
 // final is stricter: nothing is excused any more.
@@ -126,6 +139,17 @@ func (h *History) final(c Check, f *fate) (rule, text string) {
 		return RuleFinal, "the database has it"
 	}
 	return "", ""
+}
+
+// stalled is for how much of a time the machine did something else, which a
+// node cannot know, either.
+func (h *History) stalled(from, to time.Duration) (sum time.Duration) {
+	for _, f := range h.Faults {
+		if f.Kind == Stalled {
+			sum += max(0, min(to, f.To)-max(from, f.From))
+		}
+	}
+	return sum
 }
 
 func who(node int) string {

@@ -1,16 +1,18 @@
-//go:build chaos
-
 package chaos
 
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptrace"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/google/uuid"
@@ -25,9 +27,11 @@ type world struct {
 	*History
 	nodes        []*node
 	db           *sqlstore.Store // straight, as the Python service
+	dsn          string          // without a link between
 	user, tenant string
 	client       *http.Client
 	seed         uint64
+	resets       atomic.Int64 // connections that a reload reset
 
 	mu    sync.Mutex
 	valid []Token // nobody has begun to end them
@@ -159,7 +163,7 @@ func (w *world) check(n *node, token string, guarded bool) Outcome {
 		req.Header.Set("X-Auth-Token", token)
 	}
 	c := Check{Node: n.i, Token: token, Begin: w.Now()}
-	resp, err := w.client.Do(req)
+	resp, err := w.do(n.i, req)
 	c.End = w.Now()
 	if err != nil {
 		c.Outcome, c.Detail = Unanswered, err.Error()
@@ -182,6 +186,24 @@ func (w *world) check(n *node, token string, guarded bool) Outcome {
 		w.Checked(c)
 	}
 	return c.Outcome
+}
+
+// do sends a request. While Caddy is reloaded it opens another socket on the same
+// address and closes the first, and with that some of the connections that were
+// just made there (docs/operations.md). Clients connect again, as they do when
+// one that they used before is closed; those that are lost are counted.
+func (w *world) do(n int, req *http.Request) (*http.Response, error) {
+	for {
+		fresh := true
+		traced := req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
+			GotConn: func(got httptrace.GotConnInfo) { fresh = !got.Reused },
+		}))
+		resp, err := w.client.Do(traced)
+		if !fresh || !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, io.EOF) || !w.Ongoing(Reloads, n) {
+			return resp, err
+		}
+		w.resets.Add(1)
+	}
 }
 
 // madeUp is how tokens begin that nobody issued.

@@ -1,21 +1,17 @@
-//go:build chaos
-
 // Package chaos is a consistency checker: three real processes on one
 // Postgres, clients that issue, check and revoke tokens on any of them, faults
 // all the while, and a history of everything that was asked and answered,
-// which is then judged by what the service promises. It holds tests only, and
-// what judges, so that the judge can be tested by itself.
+// which is then judged by what docs/operations.md promises. It holds tests
+// only, and what judges, so that the judge can be tested by itself.
 //
-//	go run ./internal/pgtest/cmd/withpg go test -tags chaos ./internal/chaos -v -run 'TestChaos$' -chaos.duration 5m -seed 42
-//
-// It is not finished, and so behind the build tag chaos: the judge does not know
-// yet that stale_if_error honours a token for 30 s while a node can reach
-// neither feed nor store, and calls that a violation.
+//	make chaos
+//	go test ./internal/chaos -v -run 'TestChaos$' -chaos.duration 1m -seed 42
 //
 // A seed fixes which faults come when, not how the processes interleave.
 package chaos
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -118,13 +114,41 @@ func (h *History) Revoked(r Revocation) {
 	h.Revocations = append(h.Revocations, r)
 }
 
+// Noticed records what nobody brought about, since a moment.
+func (h *History) Noticed(kind Kind, from time.Duration) {
+	to := h.Now()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.Faults = append(h.Faults, Fault{kind, Database, from, to})
+}
+
+// Missing returns those of the kinds of which there was no fault.
+func (h *History) Missing(kinds []Kind) (missing []Kind) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, kind := range kinds {
+		if !slices.ContainsFunc(h.Faults, func(f Fault) bool { return f.Kind == kind }) {
+			missing = append(missing, kind)
+		}
+	}
+	return missing
+}
+
+// Ongoing reports whether a node has such a fault, or had a moment ago.
+func (h *History) Ongoing(kind Kind, node int) bool {
+	now := h.Now()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.ContainsFunc(h.Faults, func(f Fault) bool { return f.Kind == kind && f.on(node) && now-settle < f.To })
+}
+
 // Broken records that a fault begins; the returned function, that it ends.
 func (h *History) Broken(kind Kind, node int) (mended func()) {
 	from := h.Now()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	i := len(h.Faults)
-	h.Faults = append(h.Faults, Fault{kind, node, from, 1<<63 - 1})
+	h.Faults = append(h.Faults, Fault{kind, node, from, maxTime})
 	return func() {
 		to := h.Now()
 		h.mu.Lock()

@@ -1,10 +1,9 @@
-//go:build chaos
-
 package chaos
 
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -12,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -23,11 +23,17 @@ const (
 	scope         = "chaos.read"
 )
 
-// build makes the binary as it is shipped.
+// build makes the binary as it is shipped, but for a wall clock that can be set.
+// With the race detector here it has it, too: then everything it is built from
+// was built for the other tests before.
 func build(t *testing.T) string {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "xivo-auth")
-	if out, err := exec.CommandContext(t.Context(), "go", "build", "-tags", "nobadger,nomysql,nopgx", "-o", binary, "../../cmd/xivo-auth").CombinedOutput(); err != nil {
+	args := []string{"build", "-tags", "nobadger,nomysql,nopgx,chaos", "-o", binary}
+	if race {
+		args = append(args, "-race")
+	}
+	if out, err := exec.CommandContext(t.Context(), "go", append(args, "../../cmd/xivo-auth")...).CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
 	return binary
@@ -50,8 +56,12 @@ type node struct {
 
 func newNode(t *testing.T, i int, binary string, link *Link, conns int) *node {
 	t.Helper()
-	n := &node{t: t, i: i, binary: binary, dir: t.TempDir(), conns: conns, link: link}
-	n.api, n.guarded, n.admin = freeAddr(t), freeAddr(t), freeAddr(t)
+	// Its log is kept with go test -artifacts.
+	n := &node{t: t, i: i, binary: binary, dir: filepath.Join(t.ArtifactDir(), fmt.Sprintf("node%d", i)), conns: conns, link: link}
+	if err := os.MkdirAll(n.dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	n.api, n.guarded, n.admin = freeAddrs(t, i)
 	if err := os.WriteFile(n.file("Caddyfile"), []byte(n.caddyfile()), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +73,9 @@ func (n *node) file(name string) string { return filepath.Join(n.dir, name) }
 
 func (n *node) caddyfile() string {
 	return fmt.Sprintf(`{
-	admin %s
+	admin %s {
+		origins %s
+	}
 	auto_https off
 	persist_config off
 	xivo_auth {
@@ -81,9 +93,11 @@ func (n *node) caddyfile() string {
 	}
 }
 http://%s {
+	bind %s
 	xivo_auth_api
 }
 http://%s {
+	bind %s
 	route {
 		xivo_auth_guard {
 			scope %s
@@ -91,7 +105,7 @@ http://%s {
 		respond ok 200
 	}
 }
-`, n.admin, n.conns, StoreTimeout, StaleIfError, adminPassword, n.api, n.guarded, scope)
+`, n.admin, n.admin, n.conns, StoreTimeout, StaleIfError, adminPassword, n.api, host(n.api), n.guarded, host(n.guarded), scope)
 }
 
 // start runs the process; it does not wait until that serves.
@@ -102,7 +116,7 @@ func (n *node) start() {
 		return
 	}
 	cmd := exec.Command(n.binary, "run", "--config", n.file("Caddyfile"), "--adapter", "caddyfile")
-	cmd.Env = append(os.Environ(), "CHAOS_DSN="+n.link.DSN, "XDG_DATA_HOME="+n.dir, "XDG_CONFIG_HOME="+n.dir)
+	cmd.Env = append(os.Environ(), "CHAOS_DSN="+n.link.DSN, "XIVO_CHAOS_CLOCK="+n.file("clock"), "XDG_DATA_HOME="+n.dir, "XDG_CONFIG_HOME="+n.dir)
 	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = log, log, attributes()
 	gone, started := make(chan struct{}), make(chan error)
 	n.mu.Lock()
@@ -126,6 +140,22 @@ func (n *node) start() {
 		close(gone)
 	}()
 	if err := <-started; err != nil {
+		n.t.Error(err)
+	}
+}
+
+// restart starts what was killed, and waits until it serves.
+func (n *node) restart() {
+	if n.start(); !n.serving(time.Minute) {
+		n.t.Errorf("node %d does not start:\n%s", n.i, n.tail(20))
+	}
+}
+
+// setClock sets the wall clock of the process that much ahead.
+func (n *node) setClock(ahead time.Duration) {
+	tmp := n.file("clock.tmp")
+	err := os.WriteFile(tmp, []byte(ahead.String()), 0o600)
+	if err = errors.Join(err, os.Rename(tmp, n.file("clock"))); err != nil {
 		n.t.Error(err)
 	}
 }
@@ -193,19 +223,38 @@ func (n *node) live() bool {
 	return json.NewDecoder(resp.Body).Decode(&feed) == nil && feed.State == "live"
 }
 
-// tail is the end of its log.
+// tail is the end of its log, without what Caddy has to say about itself.
 func (n *node) tail(lines int) string {
 	text, _ := os.ReadFile(n.file("log"))
-	all := bytes.Split(bytes.TrimSpace(text), []byte("\n"))
+	all := slices.DeleteFunc(bytes.Split(bytes.TrimSpace(text), []byte("\n")), func(line []byte) bool {
+		return bytes.Contains(line, []byte(`"logger":"admin`)) || bytes.Contains(line, []byte(`"logger":"http`))
+	})
 	return string(bytes.Join(all[max(0, len(all)-lines):], []byte("\n")))
 }
 
-func freeAddr(t *testing.T) string {
+// freeAddrs are addresses of a node, where the system has them of a host that is
+// its alone: Caddy shares ports with whoever does so, too, such as the tests of
+// another package.
+func freeAddrs(t *testing.T, i int) (api, guarded, admin string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	pid := os.Getpid()
+	alone := fmt.Sprintf("127.%d.%d.%d", 1+pid>>8%254, pid%256, 10+i)
+	var addrs [3]string
+	for j := range addrs {
+		l, err := net.Listen("tcp", alone+":0")
+		if err != nil {
+			l, err = net.Listen("tcp", "127.0.0.1:0")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close() // when all are known: each is another one
+		addrs[j] = l.Addr().String()
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return addrs[0], addrs[1], addrs[2]
+}
+
+func host(addr string) string {
+	name, _, _ := net.SplitHostPort(addr)
+	return name
 }

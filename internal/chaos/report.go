@@ -1,5 +1,3 @@
-//go:build chaos
-
 package chaos
 
 import (
@@ -89,6 +87,15 @@ func Report(h *History) string {
 	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
 		fmt.Fprintf(&b, "  %3d × %s\n", kinds[kind], kind)
 	}
+	strict := 0
+	for _, c := range h.Checks {
+		unavailable := c
+		unavailable.Outcome = Unavailable
+		if rule, _ := h.unavailable(unavailable); rule != "" {
+			strict++
+		}
+	}
+	fmt.Fprintf(&b, "%d of the checks were made while nothing excused a 503; the machine stood still for %s in all\n", strict, h.stalled(0, maxTime).Round(time.Millisecond))
 	n := Measure(h)
 	for i, when := range []string{"undisturbed", "disturbed"} {
 		fmt.Fprintf(&b, "revoked elsewhere, %s: first refused %s; last allowed, where it was at all, %s\n", when, n.Refused[i], n.Allowed[i])
@@ -99,7 +106,7 @@ func Report(h *History) string {
 			continue
 		}
 		for _, f := range h.Faults {
-			if f.on(c.Node) && f.excuses(c) {
+			if f.on(c.Node) && h.excuses(f, c) {
 				n503[f.Kind] = append(n503[f.Kind], max(0, c.End-f.To))
 			}
 		}

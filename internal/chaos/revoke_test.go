@@ -1,5 +1,3 @@
-//go:build chaos
-
 package chaos
 
 import (
@@ -26,9 +24,9 @@ func (w *world) take(rng *rand.Rand) (Token, bool) {
 	return t, true
 }
 
-// revoke ends tokens in all ways, on any node.
-func (w *world) revoke(ctx context.Context, stream uint64) {
-	for rng := w.rng(stream); pause(ctx, rng, 250*time.Millisecond); {
+// revoke ends tokens in all ways, on any node, one in so long.
+func (w *world) revoke(ctx context.Context, stream uint64, every time.Duration) {
+	for rng := w.rng(stream); pause(ctx, rng, every); {
 		t, ok := w.take(rng)
 		if !ok {
 			continue
@@ -110,9 +108,9 @@ func (w *world) after(t Token, r Revocation) {
 func (w *world) found(t Token, r Revocation) (gone bool) {
 	for range 20 {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		_, err := w.exists(ctx, t.ID)
+		gone := w.gone(ctx, t.ID)
 		cancel()
-		if errors.Is(err, sql.ErrNoRows) {
+		if gone {
 			w.Revoked(Revocation{Node: Database, Token: t.ID, Begin: r.Begin, End: w.Now(), Acked: true})
 			return true
 		}
@@ -121,6 +119,9 @@ func (w *world) found(t Token, r Revocation) (gone bool) {
 	return false
 }
 
-func (w *world) exists(ctx context.Context, token string) (one int, err error) {
-	return one, w.db.DB().QueryRowContext(ctx, `select 1 from auth_token where uuid = $1`, token).Scan(&one)
+// gone reports whether the database says that it does not have the token.
+func (w *world) gone(ctx context.Context, token string) bool {
+	var one int
+	err := w.db.DB().QueryRowContext(ctx, `select 1 from auth_token where uuid = $1`, token).Scan(&one)
+	return errors.Is(err, sql.ErrNoRows)
 }

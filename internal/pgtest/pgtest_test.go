@@ -106,24 +106,26 @@ func TestServer(t *testing.T) {
 	query(t, db, `create table kept (v text); insert into kept values ('committed'); select v from kept`)
 	dir := query(t, db, `select setting from pg_settings where name = 'data_directory'`)
 
-	for range 2 { // killing what is down does nothing
-		if err := srv.Kill(); err != nil {
-			t.Fatal(err)
+	for name, end := range map[string]func() error{"Kill": srv.Kill, "Shutdown": srv.Shutdown, "Crash": srv.Crash} {
+		for range 2 { // ending what is down does nothing
+			if err := end(); err != nil {
+				t.Fatal(name, err)
+			}
 		}
-	}
-	if err := connect(t, dsn).PingContext(t.Context()); err == nil {
-		t.Error("the killed server answers")
-	}
-	for range 2 { // restarting what is up kills it first
-		if err := srv.Restart(t.Context()); err != nil {
-			t.Fatal(err)
+		if err := connect(t, dsn).PingContext(t.Context()); err == nil {
+			t.Errorf("after %s the server answers", name)
 		}
-	}
-	if srv.DSN != dsn {
-		t.Errorf("the DSN changed to %s", srv.DSN)
-	}
-	if v := query(t, connect(t, dsn), `select v from kept`); v != "committed" {
-		t.Errorf("kept %q", v)
+		for range 2 { // restarting what is up kills it first
+			if err := srv.Restart(t.Context()); err != nil {
+				t.Fatal(name, err)
+			}
+		}
+		if srv.DSN != dsn {
+			t.Errorf("%s: the DSN changed to %s", name, srv.DSN)
+		}
+		if v := query(t, connect(t, dsn), `select v from kept`); v != "committed" {
+			t.Errorf("%s: kept %q", name, v)
+		}
 	}
 	for range 2 {
 		if err := srv.Stop(); err != nil {

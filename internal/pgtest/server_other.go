@@ -22,5 +22,11 @@ func (s *Server) Restart(context.Context) error { return ErrMissing }
 // Kill does nothing.
 func (s *Server) Kill() error { return nil }
 
+// Shutdown does nothing.
+func (s *Server) Shutdown() error { return nil }
+
+// Crash does nothing.
+func (s *Server) Crash() error { return nil }
+
 // Stop does nothing.
 func (s *Server) Stop() error { return nil }

@@ -134,11 +134,22 @@ func (s *Server) Restart(ctx context.Context) error {
 // Kill ends the server at once and with it every session, as a crash would,
 // and returns when all of it is gone. Killing a server that is down does
 // nothing.
-func (s *Server) Kill() error {
+func (s *Server) Kill() error { return s.end(syscall.SIGQUIT) }
+
+// Shutdown ends the server as an operator does: sessions are told, transactions
+// rolled back, a checkpoint written. Otherwise it is like [Server.Kill].
+func (s *Server) Shutdown() error { return s.end(syscall.SIGINT) }
+
+// Crash kills the server's main process with SIGKILL, which its sessions notice
+// by themselves: the next start has to recover. A segment of shared memory
+// stays behind until then. Otherwise it is like [Server.Kill].
+func (s *Server) Crash() error { return s.end(syscall.SIGKILL) }
+
+func (s *Server) end(with syscall.Signal) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.proc != nil {
-		s.proc.quit()
+		s.proc.end(with)
 		s.proc = nil
 	}
 	return nil
@@ -252,7 +263,10 @@ func (p *process) tail() string {
 // quit asks for Postgres' immediate shutdown, which ends all its processes
 // without a checkpoint, and waits for it. SIGKILL would leave busy sessions
 // and shared memory behind.
-func (p *process) quit() {
-	_ = syscall.Kill(p.pid, syscall.SIGQUIT)
+func (p *process) quit() { p.end(syscall.SIGQUIT) }
+
+// end signals it and waits until all of it is gone.
+func (p *process) end(with syscall.Signal) {
+	_ = syscall.Kill(p.pid, with)
 	<-p.done
 }
