@@ -217,6 +217,19 @@ func (r *replicated) answers(id string) {
 	})
 }
 
+// refuses waits until the replica is asked for a revoked token that it still
+// has, which nobody gets meanwhile.
+func (r *replicated) refuses(id string) {
+	r.t.Helper()
+	r.eventually("the replica is asked", func() bool {
+		how, err := r.read(id)
+		if !errors.Is(err, store.ErrNotFound) {
+			r.t.Fatalf("a revoked token: %v", err)
+		}
+		return how == store.ReplicaBehind
+	})
+}
+
 // pause has the standby replay nothing more.
 func (r *replicated) pause() {
 	r.t.Helper()
@@ -335,13 +348,7 @@ func TestReplica_Behind(t *testing.T) {
 	late := openReplicated(t, r.dsns[0], r.dsns[1])
 	late.wants("before it listens", ended, store.ReplicaUnheard, store.ErrNotFound)
 	late.listen()
-	late.eventually("it listens", func() bool {
-		how, err := late.read(ended)
-		if !errors.Is(err, store.ErrNotFound) {
-			t.Fatalf("a revoked token: %v", err)
-		}
-		return how == store.ReplicaBehind
-	})
+	late.refuses(ended)
 
 	r.resume()
 	r.answers(kept)
@@ -368,13 +375,7 @@ func TestReplica_FeedLost(t *testing.T) {
 	r.wants("a token revoked while nobody listened", ended, store.ReplicaUnheard, store.ErrNotFound)
 	r.wants("another", kept, store.ReplicaUnheard, nil)
 	r.listen()
-	r.eventually("the feed is heard again", func() bool {
-		how, err := r.read(ended)
-		if !errors.Is(err, store.ErrNotFound) {
-			t.Fatalf("a revoked token: %v", err)
-		}
-		return how == store.ReplicaBehind
-	})
+	r.refuses(ended)
 	r.resume()
 	r.answers(kept)
 }
