@@ -245,7 +245,7 @@ func TestFeed_ListenerKilled(t *testing.T) {
 	tokens := c.known(c.user("alice"), 60)
 	for i, token := range tokens {
 		if i%6 == 0 {
-			c.exec(`select pg_terminate_backend(pid) from pg_stat_activity where (query ilike 'listen%' or query = '') and datname = current_database()`)
+			c.cutListeners()
 		}
 		c.exec(`delete from auth_token where uuid = $1`, token.UUID)
 	}

@@ -43,7 +43,7 @@ func Judge(h *History) (found []Violation) {
 	}
 	for _, c := range h.Checks {
 		f := fates[c.Token]
-		rule, text := "", ""
+		var rule, text string
 		switch c.Outcome {
 		case Allowed:
 			rule, text = h.allowed(c, f)
@@ -69,7 +69,7 @@ func (h *History) allowed(c Check, f *fate) (rule, text string) {
 		}
 	}
 	_, behind := h.clock(c)
-	if f.Expires > 0 && c.Begin > f.Expires+Second+behind {
+	if f.Expires > 0 && c.Begin > f.Expires+Precision+behind {
 		return RuleExpired, fmt.Sprintf("expired at %s", f.Expires)
 	}
 	return "", ""
@@ -93,7 +93,7 @@ func (h *History) until(node int, r Revocation) time.Duration {
 
 func (h *History) refused(c Check, f *fate) (rule, text string) {
 	ahead, _ := h.clock(c)
-	if c.Begin < f.Minted || c.End >= f.doubtful || f.Expires > 0 && c.End > f.Expires-Second-ahead {
+	if c.Begin < f.Minted || c.End >= f.doubtful || f.Expires > 0 && c.End > f.Expires-Precision-ahead {
 		return "", ""
 	}
 	return RuleRefused, fmt.Sprintf("issued at %s", f.Minted)
@@ -135,7 +135,7 @@ func (h *History) final(c Check, f *fate) (rule, text string) {
 		return RuleFinal, "nothing is broken any more"
 	case gone && c.Outcome == Allowed:
 		return RuleFinal, "the database does not have it"
-	case !gone && c.Outcome == Refused && f.doubtful == maxTime && (f.Expires == 0 || c.End < f.Expires-Second):
+	case !gone && c.Outcome == Refused && f.doubtful == maxTime && (f.Expires == 0 || c.End < f.Expires-Precision):
 		return RuleFinal, "the database has it"
 	}
 	return "", ""

@@ -113,7 +113,8 @@ func (w *world) issue(ctx context.Context) {
 		if enough {
 			continue
 		}
-		t, ok := Token{}, false
+		var t Token
+		var ok bool
 		if i%20 == 0 {
 			t, ok = w.login(ctx, w.nodes[rng.IntN(len(w.nodes))])
 		} else {

@@ -26,8 +26,8 @@ const (
 	// Cancel is how long after its timeout a statement may take that the
 	// server does not confirm to have cancelled (authsvc/store/postgres).
 	Cancel = 200 * time.Millisecond
-	// Second is how exactly a token's expiry is known: to the second.
-	Second = time.Second
+	// Precision is how exactly a token's expiry is known: to the second.
+	Precision = time.Second
 )
 
 // How faults are made.
