@@ -200,9 +200,10 @@ func New(cfg Config, set Settings) (*Service, error) {
 		ValidMethod: func(name string) bool { return s.Methods().Has(name) },
 		Defaults:    s.defaults.Load,
 	}.Routes()...)
+	routes = append(routes, users.HTTP{Service: s.Users, Methods: s.Methods, Throttle: slow, ClientAddr: cfg.ClientAddr}.Routes()...)
 	routes = append(routes, idp.HTTP{Methods: s.Methods}.Routes()...)
 	routes = append(routes, backends.Route(s.backends.Load), assertion.Route(s.signer.Load), httpapi.Status(), httpapi.Document(
-		groups.Document, idp.Document, tenants.Document,
+		groups.Document, idp.Document, tenants.Document, users.Document,
 	))
 	s.mux = httpapi.NewMux(cfg.Log, cfg.Now, httpapi.Access{Grants: grants, Tenants: tree}, routes...)
 	s.Apply(set)

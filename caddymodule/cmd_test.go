@@ -132,7 +132,7 @@ func testCLI(t *testing.T, dsn string, mistakes bool, open func() (store.Store, 
 		t.Errorf("the feed's log was installed: %v", err)
 	}
 	carol, err := st.UserByName(t.Context(), "carol@example.com")
-	if err != nil || carol.FirstName != "Carol" || carol.LastName != "King" || carol.Purpose != "user" || !carol.Enabled {
+	if err != nil || carol.FirstName == nil || *carol.FirstName != "Carol" || carol.LastName == nil || *carol.LastName != "King" || carol.Purpose != "user" || !carol.Enabled {
 		t.Errorf("carol is %+v, %v", carol, err)
 	}
 	if acl, err := st.UserAccesses(t.Context(), carol.UUID, ""); err != nil || !slices.Equal(acl, []string{"#"}) {

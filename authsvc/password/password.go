@@ -40,7 +40,7 @@ func derive(password string, salt []byte) (string, error) {
 	return hex.EncodeToString(key), nil
 }
 
-// Checker checks passwords, at most a fixed number at once: hashing is pure
+// Checker checks and hashes passwords, at most a fixed number at once: hashing is pure
 // computing, so more at a time than there are cores only makes every one of
 // them, and all other work, wait longer. Safe for concurrent use.
 type Checker struct {
@@ -59,6 +59,17 @@ func NewChecker(atOnce int) *Checker {
 		atOnce = max(1, runtime.GOMAXPROCS(0)-1)
 	}
 	return &Checker{slots: make(chan struct{}, atOnce), derive: derive}
+}
+
+// Hash is [Hash] in one of the checker's slots: [ErrBusy], or the context's
+// error, as of [Checker.Check].
+func (c *Checker) Hash(ctx context.Context, password string) (hash string, salt []byte, err error) {
+	release, err := c.acquire(ctx)
+	if err != nil {
+		return "", nil, fmt.Errorf("waiting to hash a password: %w", err)
+	}
+	defer release()
+	return Hash(password)
 }
 
 // Check reports whether password is the one behind hash and salt. With an

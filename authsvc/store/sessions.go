@@ -121,18 +121,6 @@ type Sessions interface {
 	DeleteSession(ctx context.Context, sessionUUID, tenant string) ([]EndedToken, error)
 }
 
-// Accounts reads and ends single accounts.
-type Accounts interface {
-	// UserByUUID returns the user, enabled or not; [ErrNotFound] when none.
-	UserByUUID(ctx context.Context, uuid string) (User, error)
-	// SetUserEnabled enables or disables the user. Disabling ends his
-	// sessions and returns their tokens; his refresh tokens stay.
-	SetUserEnabled(ctx context.Context, uuid string, enabled bool) ([]EndedToken, error)
-	// DeleteUser removes the user with his refresh tokens, his sessions and
-	// their tokens, which it returns, in one transaction.
-	DeleteUser(ctx context.Context, uuid string) ([]EndedToken, error)
-}
-
 // TokenUUIDs returns the tokens of ended, for whoever keeps them in memory. Text
 // that is no uuid was never served as a token and is left out.
 func TokenUUIDs(ended []EndedToken) []uuid.UUID {

@@ -157,34 +157,31 @@ func (s *Service) identify(ctx context.Context, set *Settings, l login) (who bac
 	if l.tenantID != nil || l.domain {
 		return who, "", errAuthenticationFailed
 	}
-	if err := s.throttled(l.attempt.Login, l.remoteAddr); err != nil {
+	if err := httpapi.SlowDown(s.Throttle, l.attempt.Login, l.remoteAddr); err != nil {
 		return who, "", err
 	}
 	who, err = backend.Authenticate(ctx, l.attempt)
 	switch {
 	case errors.Is(err, backends.ErrRefused):
-		s.failed(l.attempt.Login, l.remoteAddr)
+		httpapi.Failed(s.Throttle, l.attempt.Login, l.remoteAddr)
 		return who, "", errAuthenticationFailed
 	case errors.Is(err, backends.ErrBusy):
-		return who, "", errBusy.Because(err)
+		return who, "", httpapi.Busy(err)
 	}
 	return who, "", err
 }
-
-// errBusy answers a login for which no core could be had in time.
-var errBusy = httpapi.Message(http.StatusServiceUnavailable, "Too many logins at once, try again later")
 
 // refresh identifies by refresh token. Credentials, right or wrong, do not
 // matter. Guesses are throttled by address alone: a refresh token is 122
 // random bits, but each guess costs a query.
 func (s *Service) refresh(ctx context.Context, l login) (who backends.Identity, persistent string, err error) {
-	if err := s.throttled("", l.remoteAddr); err != nil {
+	if err := httpapi.SlowDown(s.Throttle, "", l.remoteAddr); err != nil {
 		return who, "", err
 	}
 	c, r, err := s.Store.CredentialsByRefreshToken(ctx, l.refreshToken, l.clientID)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		s.failed("", l.remoteAddr)
+		httpapi.Failed(s.Throttle, "", l.remoteAddr)
 		return who, "", errAuthenticationFailed
 	case err != nil:
 		return who, "", err
@@ -192,25 +189,6 @@ func (s *Service) refresh(ctx context.Context, l login) (who backends.Identity, 
 		return who, "", errAuthenticationFailed // no provider of that method
 	}
 	return backends.IdentityOf(c.User), r.Metadata, nil
-}
-
-func (s *Service) throttled(login, addr string) error {
-	if s.Throttle == nil {
-		return nil
-	}
-	wait := s.Throttle.Wait(login, addr)
-	if wait <= 0 {
-		return nil
-	}
-	seconds := int64(math.Ceil(wait.Seconds()))
-	return httpapi.Reason(http.StatusTooManyRequests, "Too many failed logins").
-		With("Retry-After", strconv.FormatInt(seconds, 10))
-}
-
-func (s *Service) failed(login, addr string) {
-	if s.Throttle != nil {
-		s.Throttle.Failed(login, addr)
-	}
 }
 
 // metadata spells the token's metadata: what is persistent under what is fresh

@@ -26,14 +26,6 @@ type Store interface {
 	httpapi.Users
 }
 
-// Throttle slows down who guesses passwords.
-type Throttle interface {
-	// Wait is how long a login from an address has to wait, 0 for not at
-	// all, and Failed records that one failed.
-	Wait(login, addr string) time.Duration
-	Failed(login, addr string)
-}
-
 // Grants is the cache of grants.
 type Grants interface {
 	Lookup(ctx context.Context, token string) (*grant.Grant, grant.State, error)
@@ -78,7 +70,7 @@ type Config struct {
 	ACLs    Compiler
 	Tenants Tenants
 	// Throttle may be nil: then nobody is slowed down.
-	Throttle Throttle
+	Throttle httpapi.Throttle
 	Now      func() time.Time
 	// XiVOUUID is shown as xivo_uuid; "" is null.
 	XiVOUUID string
@@ -104,7 +96,7 @@ func (s *Service) Apply(set Settings) { s.settings.Store(&set) }
 
 // The answers of this room (errors.md §2.1).
 var (
-	errAuthenticationFailed = httpapi.Reason(http.StatusUnauthorized, "Authentication Failed")
+	errAuthenticationFailed = httpapi.AuthenticationFailed()
 	errNoSuchToken          = httpapi.Reason(http.StatusNotFound, "No such token")
 )
 

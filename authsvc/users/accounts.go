@@ -21,6 +21,19 @@ func (s *Service) SetEnabled(ctx context.Context, userUUID string, enabled bool)
 	return len(tokens), nil
 }
 
+// Update replaces everything of the user with this uuid but his tenant:
+// [store.ErrNotFound] when there is none, [store.ConflictError] when his
+// username is taken. Where it disables him it does what [Service.SetEnabled]
+// does.
+func (s *Service) Update(ctx context.Context, u store.User) error {
+	tokens, err := s.Store.UpdateUser(ctx, u)
+	s.revoke(tokens) // also beside an error: they may be gone
+	if err != nil {
+		return fmt.Errorf("changing a user: %w", err)
+	}
+	return nil
+}
+
 // Delete removes the user with this uuid, his refresh tokens and his sessions:
 // [store.ErrNotFound] when there is none. It returns how many tokens that
 // ended; when it returns, no later request on this node is accepted with one

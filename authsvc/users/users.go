@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/wazo-edge/xivo-auth/authsvc/form"
 	"github.com/wazo-edge/xivo-auth/authsvc/password"
 	"github.com/wazo-edge/xivo-auth/authsvc/store"
 )
@@ -34,7 +35,6 @@ var ErrInvalid = errors.New("invalid")
 type Store interface {
 	store.Users
 	store.Accounts
-	DeleteUserSessions(ctx context.Context, authID string) ([]store.EndedToken, error)
 }
 
 // Service manages accounts. Safe for concurrent use.
@@ -79,6 +79,9 @@ func (n New) validate() error {
 			return fmt.Errorf("%w text: it is not UTF-8 without NUL", ErrInvalid)
 		}
 	}
+	if _, wrong := (form.Email{}).Load(n.Email); wrong != nil && n.Email != "" {
+		return fmt.Errorf("%w e-mail address %q", ErrInvalid, n.Email)
+	}
 	return nil
 }
 
@@ -95,34 +98,45 @@ func (s *Service) Create(ctx context.Context, n New) (store.User, error) {
 	if err := n.validate(); err != nil {
 		return store.User{}, err
 	}
-	for _, login := range []string{n.Username, n.Email} {
-		if login == "" {
+	u, err := s.create(ctx, store.NewUser{
+		User: store.User{
+			Username: n.Username, FirstName: orNull(n.FirstName), LastName: orNull(n.LastName),
+			Enabled: true, Purpose: n.Purpose, Method: n.Method,
+		},
+		Email:       n.Email,
+		PolicySlugs: n.Policies,
+	}, n.Password)
+	if taken, ok := errors.AsType[*store.ConflictError](err); ok {
+		return store.User{}, fmt.Errorf("%w: %q", ErrExists, taken.Value)
+	}
+	if errors.Is(err, store.ErrConflict) {
+		return store.User{}, fmt.Errorf("%w: %q", ErrExists, n.Username)
+	}
+	return u, err
+}
+
+// create adds an account with a password, unless that is "". Names that are
+// taken are looked for before the costly hash; what counts is what the store
+// says in the end.
+func (s *Service) create(ctx context.Context, n store.NewUser, pass string) (store.User, error) {
+	for _, login := range []store.ConflictError{{Field: "username", Value: n.Username}, {Field: "email_address", Value: n.Email}} {
+		if login.Value == "" {
 			continue
 		}
-		switch _, err := s.Store.UserByName(ctx, login); {
+		switch _, err := s.Store.UserByName(ctx, login.Value); {
 		case err == nil:
-			return store.User{}, fmt.Errorf("%w: %q", ErrExists, login)
+			return store.User{}, &login
 		case !errors.Is(err, store.ErrNotFound):
 			return store.User{}, fmt.Errorf("looking for a login: %w", err)
 		}
 	}
-	hash, salt, err := password.Hash(n.Password)
-	if err != nil {
-		return store.User{}, err
+	if pass != "" {
+		var err error
+		if n.PasswordHash, n.PasswordSalt, err = s.Checker.Hash(ctx, pass); err != nil {
+			return store.User{}, err
+		}
 	}
-	u, err := s.Store.CreateUser(ctx, store.NewUser{
-		User: store.User{
-			Username: n.Username, FirstName: n.FirstName, LastName: n.LastName,
-			Enabled: true, Purpose: n.Purpose, Method: n.Method,
-		},
-		PasswordHash: hash,
-		PasswordSalt: salt,
-		Email:        n.Email,
-		PolicySlugs:  n.Policies,
-	})
-	if errors.Is(err, store.ErrConflict) {
-		return store.User{}, fmt.Errorf("%w: %q", ErrExists, n.Username)
-	}
+	u, err := s.Store.CreateUser(ctx, n)
 	if err != nil {
 		return store.User{}, fmt.Errorf("creating a user: %w", err)
 	}
@@ -140,18 +154,52 @@ func (s *Service) SetPassword(ctx context.Context, login, newPassword string) (e
 	if err != nil {
 		return 0, fmt.Errorf("looking for a login: %w", err)
 	}
-	hash, salt, err := password.Hash(newPassword)
+	return s.replacePassword(ctx, u.UUID, newPassword, "")
+}
+
+// ErrRefused reports that the old password is wrong, or that the user has
+// nothing to log in with. Clients are never told which.
+var ErrRefused = errors.New("wrong password")
+
+// ErrExternal reports that the password a user logs in with is not kept here.
+var ErrExternal = errors.New("the password is managed externally")
+
+// ChangePassword is [Service.SetPassword] for who knows the old password of the
+// user with this uuid: [store.ErrNotFound] when there is none, [ErrRefused],
+// then [ErrExternal], so that only who knows the password learns how he logs
+// in. It is [ErrRefused], too, when the password changed meanwhile.
+func (s *Service) ChangePassword(ctx context.Context, userUUID, oldPassword, newPassword string) error {
+	c, err := s.Store.CredentialsByUUID(ctx, userUUID)
 	if err != nil {
+		return fmt.Errorf("reading credentials: %w", err)
+	}
+	known, err := s.Checker.Check(ctx, oldPassword, c.PasswordHash, c.PasswordSalt)
+	switch {
+	case err != nil:
+		return err
+	case !known:
+		return ErrRefused
+	case c.EffectiveMethod != store.MethodNative:
+		return ErrExternal
+	}
+	if _, err = s.replacePassword(ctx, userUUID, newPassword, c.PasswordHash); errors.Is(err, store.ErrNotFound) {
+		return ErrRefused
+	}
+	return err
+}
+
+// replacePassword stores a password, provided that the hash of the present one
+// is was, unless that is "".
+func (s *Service) replacePassword(ctx context.Context, userUUID, pass, was string) (ended int, err error) {
+	p := store.NewPassword{Was: was}
+	if p.Hash, p.Salt, err = s.Checker.Hash(ctx, pass); err != nil {
 		return 0, err
 	}
-	if err := s.Store.SetPassword(ctx, u.UUID, hash, salt); err != nil {
+	tokens, err := s.Store.SetPassword(ctx, userUUID, p)
+	s.revoke(tokens) // also beside an error: they may be gone
+	if err != nil {
 		return 0, fmt.Errorf("storing a password: %w", err)
 	}
-	tokens, err := s.Store.DeleteUserSessions(ctx, u.UUID)
-	if err != nil {
-		return 0, fmt.Errorf("ending sessions: %w", err)
-	}
-	s.revoke(tokens)
 	return len(tokens), nil
 }
 

@@ -34,7 +34,7 @@ var allowed = map[string][]string{
 	"authsvc/tenants":        {"authsvc/form", "authsvc/httpapi", "authsvc/slug", "authsvc/store"},
 	"authsvc/revocation":     {"authsvc/store"},
 	"authsvc/httpapi":        {"authsvc/acl", "authsvc/form", "authsvc/grant", "authsvc/store"},
-	"authsvc/users":          {"authsvc/password", "authsvc/store"},
+	"authsvc/users":          {"authsvc/form", "authsvc/httpapi", "authsvc/idp", "authsvc/password", "authsvc/store"},
 	"authsvc/backends":       {"authsvc/httpapi", "authsvc/password", "authsvc/store"},
 	"authsvc/tokens":         {"authsvc/acl", "authsvc/backends", "authsvc/form", "authsvc/grant", "authsvc/httpapi", "authsvc/store"},
 	"authsvc/throttle":       {},

@@ -98,7 +98,7 @@ func TestServerKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	waiting := make(chan error)
-	go func() { waiting <- s.SetPassword(t.Context(), "nobody", "x", nil) }()
+	go func() { _, err := s.SetPassword(t.Context(), "nobody", store.NewPassword{Hash: "x"}); waiting <- err }()
 	go func() { _, err := s.DeleteToken(t.Context(), known); waiting <- err }()
 
 	if err := srv.Kill(); err != nil {

@@ -86,7 +86,7 @@ func TestReferenceDatabase(t *testing.T) {
 			string(got.PasswordSalt) == string(want.PasswordSalt))
 	}
 	older, err := s.UserByName(ctx, "OLDER")
-	check(t, "UserByName", older, err, older.UUID == id(users, 2) && !older.Enabled && older.FirstName == "")
+	check(t, "UserByName", older, err, older.UUID == id(users, 2) && !older.Enabled && older.FirstName == nil)
 	list, err := s.ListUsers(ctx)
 	check(t, "ListUsers", list, err, len(list) == 4 && list[0].UUID == id(users, 2) && list[3].UUID == id(users, 4))
 

@@ -21,16 +21,20 @@ where t.uuid = $1 or ($1 = '' and t.uuid = t.parent_uuid)
 order by t.uuid
 limit 1`
 
-const sqlLoginTaken = `
-select exists (select 1 from auth_user where lower(username) in (lower($1), lower($2)))
-	or exists (select 1 from auth_email where lower(address) in (lower($1), lower($2)))`
+// sqlLoginUsed is whether anybody but the user $2 logs in with $1, or will when
+// he has confirmed it.
+const sqlLoginUsed = `
+select exists (select 1 from auth_user where lower(username) = lower($1) and uuid <> $2)
+	or exists (select 1 from auth_email where lower(address) = lower($1) and user_uuid <> $2)`
+
+const sqlUserExists = `select exists (select 1 from auth_user where uuid = $1)`
 
 const (
 	sqlInsertUser = `insert into auth_user (uuid, username, password_hash, password_salt, firstname, lastname,
 	enabled, tenant_uuid, purpose, authentication_method)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`
 
-	sqlInsertEmail = `insert into auth_email (uuid, address, confirmed, main, user_uuid) values ($1, $2, true, true, $3)`
+	sqlInsertEmail = `insert into auth_email (uuid, address, confirmed, main, user_uuid) values ($1, $2, $3, $4, $5)`
 
 	sqlInsertMember = `insert into auth_user_group (group_uuid, user_uuid) values ($1, $2)`
 
@@ -48,9 +52,10 @@ where u.uuid = $1 and p.slug = any($2)`
 // [store.ErrInvalid] for an unknown purpose and text no row can hold.
 func (s *Store) CreateUser(ctx context.Context, u store.NewUser) (store.User, error) {
 	const op = "creating a user"
-	if err := storable(op, "uuid", u.UUID, "username", u.Username, "first name", u.FirstName,
-		"last name", u.LastName, "method", u.Method, "purpose", u.Purpose,
-		"address", u.Email, "hash", u.PasswordHash); err != nil {
+	if err := storable(op, "uuid", u.UUID, "address", u.Email, "hash", u.PasswordHash); err != nil {
+		return store.User{}, err
+	}
+	if err := storableUser(op, u.User); err != nil {
 		return store.User{}, err
 	}
 	if !searchable(u.TenantUUID) {
@@ -76,11 +81,9 @@ func (s *Store) CreateUser(ctx context.Context, u store.NewUser) (store.User, er
 		return store.User{}, fmt.Errorf("%s: %w", op, err)
 	}
 	created := u.User
-	err = s.call(ctx, op, write, func(ctx context.Context) error {
-		return InTx(ctx, s.db, func(tx *sql.Tx) (err error) {
-			created.TenantUUID, err = s.insertUser(ctx, tx, u, emailID.String())
-			return err
-		})
+	err = s.change(ctx, op, func(ctx context.Context, q statement) (err error) {
+		created.TenantUUID, err = s.insertUser(ctx, q, u, emailID.String())
+		return err
 	})
 	if err != nil {
 		return store.User{}, err
@@ -88,74 +91,74 @@ func (s *Store) CreateUser(ctx context.Context, u store.NewUser) (store.User, er
 	return created, nil
 }
 
-// insertUser does the work of CreateUser inside tx and returns the tenant.
-func (s *Store) insertUser(ctx context.Context, tx *sql.Tx, u store.NewUser, emailUUID string) (string, error) {
-	if err := s.reserveLogins(ctx, tx, u.Username, u.Email); err != nil {
+// insertUser does the work of CreateUser and returns the tenant.
+func (s *Store) insertUser(ctx context.Context, q statement, u store.NewUser, emailUUID string) (string, error) {
+	if err := q.lock(ctx, s.dialect.LockLogins()); err != nil {
+		return "", err
+	}
+	if err := q.unused(ctx, "", "username", u.Username); err != nil {
+		return "", err
+	}
+	if err := q.unused(ctx, "", "email_address", u.Email); err != nil {
+		return "", err
+	}
+	if err := q.refuse(ctx, "uuid", u.UUID, sqlUserExists, u.UUID); err != nil {
 		return "", err
 	}
 	var (
 		tenant string
 		group  sql.NullString
 	)
-	if err := tx.QueryRowContext(ctx, s.q.home, u.TenantUUID).Scan(&tenant, &group); err != nil {
+	if err := q.row(ctx, sqlHome, u.TenantUUID).Scan(&tenant, &group); err != nil {
 		return "", fmt.Errorf("its tenant: %w", err)
 	}
 	if !group.Valid {
 		return "", fmt.Errorf("%w: tenant %s has no all-users group", store.ErrNotFound, tenant)
 	}
-	if _, err := tx.ExecContext(ctx, s.q.insertUser, u.UUID, null(u.Username), null(u.PasswordHash),
-		nullBytes(u.PasswordSalt), null(u.FirstName), null(u.LastName),
+	if _, err := q.exec(ctx, sqlInsertUser, u.UUID, null(u.Username), null(u.PasswordHash),
+		nullBytes(u.PasswordSalt), u.FirstName, u.LastName,
 		u.Enabled, tenant, u.Purpose, u.Method); err != nil {
 		return "", err
 	}
 	if u.Email != "" {
-		if _, err := tx.ExecContext(ctx, s.q.insertEmail, emailUUID, u.Email, u.UUID); err != nil {
+		if _, err := q.exec(ctx, sqlInsertEmail, emailUUID, u.Email, true, true, u.UUID); err != nil {
 			return "", err
 		}
 	}
-	if _, err := tx.ExecContext(ctx, s.q.insertMember, group.String, u.UUID); err != nil {
+	if _, err := q.exec(ctx, sqlInsertMember, group.String, u.UUID); err != nil {
 		return "", err
 	}
-	return tenant, s.insertPolicies(ctx, tx, u.UUID, u.PolicySlugs)
+	return tenant, s.insertPolicies(ctx, q, u.UUID, u.PolicySlugs)
 }
 
-// reserveLogins fails when a user has one of the names already. The schema
-// keeps usernames and addresses unique each, but not one against the other.
-func (s *Store) reserveLogins(ctx context.Context, tx *sql.Tx, username, email string) error {
-	if lock := s.dialect.LockLogins(); lock != "" {
-		if _, err := tx.ExecContext(ctx, lock); err != nil {
-			return err
-		}
-	}
-	if username == "" {
-		username = email
-	}
-	if email == "" {
-		email = username
-	}
-	if username == "" {
+// unused fails with a [store.ConflictError] of field when anybody but owner logs
+// in with name. The schema keeps usernames and addresses unique each, but not
+// one against the other: that holds among those who hold the lock of logins.
+func (q statement) unused(ctx context.Context, owner, field, name string) error {
+	if name == "" {
 		return nil
 	}
+	return q.refuse(ctx, field, name, sqlLoginUsed, name, owner)
+}
+
+// refuse fails with a [store.ConflictError] when query answers true.
+func (q statement) refuse(ctx context.Context, field, value, query string, args ...any) error {
 	var taken bool
-	if err := tx.QueryRowContext(ctx, s.q.loginTaken, username, email).Scan(&taken); err != nil {
+	if err := q.row(ctx, query, args...).Scan(&taken); err != nil {
 		return err
 	}
 	if taken {
-		return fmt.Errorf("%w: username or address is taken", store.ErrConflict)
+		return &store.ConflictError{Field: field, Value: value}
 	}
 	return nil
 }
 
-func (s *Store) insertPolicies(ctx context.Context, tx *sql.Tx, userUUID string, slugs []string) error {
+func (s *Store) insertPolicies(ctx context.Context, q statement, userUUID string, slugs []string) error {
 	if len(slugs) == 0 {
 		return nil
 	}
 	slugs = slices.Compact(slices.Sorted(slices.Values(slugs)))
-	res, err := tx.ExecContext(ctx, s.q.insertPolicies, userUUID, s.dialect.List(slugs))
-	if err != nil {
-		return err
-	}
-	n, err := res.RowsAffected()
+	n, err := q.exec(ctx, sqlInsertPolicies, userUUID, s.dialect.List(slugs))
 	if err != nil {
 		return err
 	}

@@ -66,12 +66,6 @@ join auth_session s on s.uuid = t.session_uuid
 where t.session_uuid in (select o.session_uuid from auth_token o where o.auth_id = $1)
 order by s.uuid`
 
-	sqlUserByUUID = `select ` + userColumns + ` from auth_user u where u.uuid = $1`
-
-	sqlSetEnabled = `update auth_user set enabled = cast($2 as boolean) where uuid = $1`
-
-	sqlDeleteUser = `delete from auth_user where uuid = $1`
-
 	sqlUserRefreshTokens = `select r.uuid from auth_refresh_token r where r.user_uuid = $1 order by r.uuid`
 )
 
@@ -117,77 +111,6 @@ func (s *Store) DeleteSession(ctx context.Context, sessionUUID, tenant string) (
 		})
 	})
 	return unsure(ended, err)
-}
-
-// UserByUUID implements [store.Accounts].
-func (s *Store) UserByUUID(ctx context.Context, uuid string) (u store.User, err error) {
-	const op = "reading a user"
-	if !searchable(uuid) {
-		return u, notFound(op)
-	}
-	err = s.call(ctx, op, read, func(ctx context.Context) error {
-		return scanUser(s.db.QueryRowContext(ctx, s.q.userByUUID, uuid), &u)
-	})
-	if err != nil {
-		return store.User{}, err
-	}
-	return u, nil
-}
-
-// SetUserEnabled implements [store.Accounts].
-func (s *Store) SetUserEnabled(ctx context.Context, uuid string, enabled bool) ([]store.EndedToken, error) {
-	return s.endUser(ctx, "enabling or disabling a user", uuid, !enabled, s.q.setEnabled, uuid, enabled)
-}
-
-// DeleteUser implements [store.Accounts].
-func (s *Store) DeleteUser(ctx context.Context, uuid string) ([]store.EndedToken, error) {
-	return s.endUser(ctx, "deleting a user", uuid, true, s.q.deleteUser, uuid)
-}
-
-// endUser changes the row of a user and, when that ends what he may do, his
-// sessions, all or nothing. His row and those of his refresh tokens are locked
-// first: logins that use them wait, or are seen here. The row itself changes
-// last, since what its deletion cascades to are tokens, and sessions are to be
-// locked before tokens.
-func (s *Store) endUser(ctx context.Context, op, uuid string, sessions bool, change string, args ...any) (ended []store.EndedToken, err error) {
-	if !searchable(uuid) {
-		return nil, notFound(op)
-	}
-	err = s.call(ctx, op, write, func(ctx context.Context) error {
-		return InTx(ctx, s.db, func(tx *sql.Tx) (err error) {
-			ended = nil
-			if sessions {
-				if err := s.lockUser(ctx, tx, uuid); err != nil {
-					return err
-				}
-				if ended, err = s.endSessions(ctx, tx, s.q.userTokens, uuid); err != nil {
-					return err
-				}
-			}
-			res, err := tx.ExecContext(ctx, change, args...)
-			if err != nil {
-				return err
-			}
-			if n, err := res.RowsAffected(); err != nil || n == 0 {
-				return errors.Join(err, sql.ErrNoRows)
-			}
-			return nil
-		})
-	})
-	return unsure(ended, err)
-}
-
-// lockUser keeps logins of the user out until the transaction ends.
-func (s *Store) lockUser(ctx context.Context, tx *sql.Tx, uuid string) error {
-	lock := s.dialect.LockUser()
-	if lock == "" {
-		return nil
-	}
-	if _, err := tx.ExecContext(ctx, lock, uuid); err != nil {
-		return err
-	}
-	_, err := tx.ExecContext(ctx, s.locking(s.q.userRefreshTokens, "r"), uuid)
-	return err
 }
 
 // unsure returns what a transaction ended. When its commit may have happened

@@ -15,15 +15,12 @@ type statements struct {
 
 	token string
 
-	credentials, userByName, hasUsers, listUsers, setPassword               string
-	home, loginTaken, insertUser, insertEmail, insertMember, insertPolicies string
-
 	userAccesses, tenantTree string
 
 	refreshCredentials, mayLogIn, countSessions, insertRefresh, replacedRefresh string
 	refreshTokens, deleteSessions, deleteRefreshTokens, isAdmin                 string
 	deleteRefresh, sessionTokens, deleteSession                                 string
-	userByUUID, userTokens, userRefreshTokens, setEnabled, deleteUser           string
+	userTokens, userRefreshTokens                                               string
 
 	listTables, revision string
 
@@ -37,19 +34,6 @@ func rebind(d Dialect) statements {
 		ping: d.Rebind(sqlPing),
 
 		token: d.Rebind(sqlToken),
-
-		credentials: d.Rebind(sqlCredentials),
-		userByName:  d.Rebind(sqlUserByName),
-		hasUsers:    d.Rebind(sqlHasUsers),
-		listUsers:   d.Rebind(sqlListUsers),
-		setPassword: d.Rebind(sqlSetPassword),
-
-		home:           d.Rebind(sqlHome),
-		loginTaken:     d.Rebind(sqlLoginTaken),
-		insertUser:     d.Rebind(sqlInsertUser),
-		insertEmail:    d.Rebind(sqlInsertEmail),
-		insertMember:   d.Rebind(sqlInsertMember),
-		insertPolicies: d.Rebind(sqlInsertPolicies),
 
 		userAccesses: d.Rebind(sqlUserAccesses),
 		tenantTree:   d.Rebind(sqlTenantTree),
@@ -68,11 +52,8 @@ func rebind(d Dialect) statements {
 		sessionTokens: d.Rebind(sqlSessionTokens),
 		deleteSession: d.Rebind(sqlDeleteSession),
 
-		userByUUID:        d.Rebind(sqlUserByUUID),
 		userTokens:        d.Rebind(sqlUserTokens),
 		userRefreshTokens: d.Rebind(sqlUserRefreshTokens),
-		setEnabled:        d.Rebind(sqlSetEnabled),
-		deleteUser:        d.Rebind(sqlDeleteUser),
 
 		listTables: d.Rebind(d.ListTables()),
 		revision:   d.Rebind(sqlRevision),

@@ -162,8 +162,6 @@ func (s *Store) TenantDomains(ctx context.Context, id string) (domains []store.D
 const (
 	sqlTenantExists = `select exists (select 1 from auth_tenant t where t.uuid = $1)`
 
-	sqlUserExists = `select exists (select 1 from auth_user u where u.uuid = $1)`
-
 	sqlTenantSlugTaken = `select exists (select 1 from auth_tenant t where t.slug = $1)`
 
 	sqlDomainsTaken = `select exists (select 1 from auth_tenant_domain d where d.name = any($1) and d.tenant_uuid <> $2)`

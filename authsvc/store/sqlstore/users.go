@@ -3,19 +3,21 @@ package sqlstore
 import (
 	"context"
 	"database/sql"
-	"errors"
 
 	"github.com/wazo-edge/xivo-auth/authsvc/store"
 )
 
-const userColumns = `u.uuid, coalesce(u.username, ''), coalesce(u.firstname, ''), coalesce(u.lastname, ''),
+const userColumns = `u.uuid, coalesce(u.username, ''), u.firstname, u.lastname,
 	u.enabled is true, u.tenant_uuid, u.purpose, u.authentication_method`
+
+// userMethod is the effective method of a user u of a tenant t.
+const userMethod = `case when u.authentication_method = 'default' then t.default_authentication_method else u.authentication_method end`
 
 // A login is a confirmed address before it is a username, so that nobody can
 // shadow an address by taking it as a username.
 const sqlCredentials = `
 select ` + userColumns + `,
-	case when u.authentication_method = 'default' then t.default_authentication_method else u.authentication_method end,
+	` + userMethod + `,
 	coalesce(u.password_hash, ''), u.password_salt
 from (
 	select e.user_uuid, 1 as preference from auth_email e where lower(e.address) = lower($1) and e.confirmed
@@ -47,7 +49,21 @@ order by u.username collate "C" nulls last, u.uuid collate "C"`
 
 const sqlHasUsers = `select exists (select 1 from auth_user)`
 
-const sqlSetPassword = `update auth_user set password_hash = $2, password_salt = $3 where uuid = $1`
+// userUsable is whether a user u can log in with something.
+const userUsable = `u.enabled is true and (u.username is not null
+		or exists (select 1 from auth_email e where e.user_uuid = u.uuid and e.main and e.confirmed))`
+
+const sqlCredentialsByUUID = `
+select ` + userColumns + `,
+	` + userMethod + `,
+	case when ` + userUsable + ` then coalesce(u.password_hash, '') else '' end,
+	case when ` + userUsable + ` then u.password_salt end
+from auth_user u
+join auth_tenant t on t.uuid = u.tenant_uuid
+where u.uuid = $1`
+
+const sqlSetPassword = `update auth_user set password_hash = $2, password_salt = $3
+where uuid = $1 and (cast($4 as text) = '' or password_hash = $4)`
 
 func scanUser(row scanner, u *store.User, more ...any) error {
 	return row.Scan(append([]any{
@@ -56,60 +72,47 @@ func scanUser(row scanner, u *store.User, more ...any) error {
 	}, more...)...)
 }
 
+func scanOneUser(row scanner) (u store.User, err error) {
+	err = scanUser(row, &u)
+	return u, err
+}
+
+func scanCredentials(row scanner) (c store.Credentials, err error) {
+	err = scanUser(row, &c.User, &c.EffectiveMethod, &c.PasswordHash, &c.PasswordSalt)
+	return c, err
+}
+
 // CredentialsByLogin resolves a login as the contract says, by two index
 // lookups in one round trip.
 func (s *Store) CredentialsByLogin(ctx context.Context, login string) (store.Credentials, error) {
-	const op = "resolving a login"
-	if !searchable(login) {
-		return store.Credentials{}, notFound(op)
-	}
-	var c store.Credentials
-	err := s.call(ctx, op, read, func(ctx context.Context) error {
-		return scanUser(s.db.QueryRowContext(ctx, s.q.credentials, login),
-			&c.User, &c.EffectiveMethod, &c.PasswordHash, &c.PasswordSalt)
-	})
-	if err != nil {
-		return store.Credentials{}, err
-	}
-	return c, nil
+	return one(ctx, s, "resolving a login", scanCredentials, sqlCredentials, login)
+}
+
+// CredentialsByUUID implements [store.Users].
+func (s *Store) CredentialsByUUID(ctx context.Context, uuid string) (store.Credentials, error) {
+	return one(ctx, s, "reading credentials", scanCredentials, sqlCredentialsByUUID, uuid)
 }
 
 // UserByName finds the owner of a username or address. Should several users
 // own it, which only a race of other programs can bring about, the one a
 // login would resolve to comes first.
 func (s *Store) UserByName(ctx context.Context, name string) (store.User, error) {
-	const op = "looking up a user"
-	if !searchable(name) {
-		return store.User{}, notFound(op)
-	}
-	var u store.User
-	err := s.call(ctx, op, read, func(ctx context.Context) error {
-		return scanUser(s.db.QueryRowContext(ctx, s.q.userByName, name), &u)
-	})
-	if err != nil {
-		return store.User{}, err
-	}
-	return u, nil
+	return one(ctx, s, "looking up a user", scanOneUser, sqlUserByName, name)
 }
 
 // HasUsers reports whether there is any user.
-func (s *Store) HasUsers(ctx context.Context) (bool, error) {
-	var some bool
-	err := s.call(ctx, "looking for users", read, func(ctx context.Context) error {
-		return s.db.QueryRowContext(ctx, s.q.hasUsers).Scan(&some)
-	})
-	return some && err == nil, err
+func (s *Store) HasUsers(ctx context.Context) (some bool, err error) {
+	return one(ctx, s, "looking for users", func(row scanner) (some bool, err error) {
+		err = row.Scan(&some)
+		return some, err
+	}, sqlHasUsers)
 }
 
 // ListUsers returns every user, ordered by the bytes of the username, those
 // without one last.
-func (s *Store) ListUsers(ctx context.Context) ([]store.User, error) {
-	var users []store.User
-	err := s.call(ctx, "listing users", read, func(ctx context.Context) (err error) {
-		users, err = collect(ctx, s.db, func(rows *sql.Rows) (u store.User, err error) {
-			err = scanUser(rows, &u)
-			return u, err
-		}, s.q.listUsers)
+func (s *Store) ListUsers(ctx context.Context) (users []store.User, err error) {
+	err = s.view(ctx, "listing users", func(ctx context.Context, q statement) (err error) {
+		users, err = rows(ctx, q, func(rows *sql.Rows) (store.User, error) { return scanOneUser(rows) }, sqlListUsers)
 		return err
 	})
 	if err != nil {
@@ -118,26 +121,13 @@ func (s *Store) ListUsers(ctx context.Context) ([]store.User, error) {
 	return users, nil
 }
 
-// SetPassword replaces hash and salt; empty ones are stored as NULL, which no
-// password matches.
-func (s *Store) SetPassword(ctx context.Context, userUUID, hash string, salt []byte) error {
+// SetPassword implements [store.Users].
+func (s *Store) SetPassword(ctx context.Context, userUUID string, p store.NewPassword) ([]store.EndedToken, error) {
 	const op = "setting a password"
-	if !searchable(userUUID) {
-		return notFound(op)
+	if err := storable(op, "hash", p.Hash, "hash", p.Was); err != nil {
+		return nil, err
 	}
-	if err := storable(op, "hash", hash); err != nil {
-		return err
-	}
-	return s.call(ctx, op, write, func(ctx context.Context) error {
-		res, err := s.db.ExecContext(ctx, s.q.setPassword, userUUID, null(hash), nullBytes(salt))
-		if err != nil {
-			return err
-		}
-		if n, err := res.RowsAffected(); err != nil || n == 0 {
-			return errors.Join(err, sql.ErrNoRows)
-		}
-		return nil
-	})
+	return s.endUser(ctx, op, userUUID, true, sqlSetPassword, userUUID, null(p.Hash), nullBytes(p.Salt), p.Was)
 }
 
 // nullBytes turns no bytes into NULL.

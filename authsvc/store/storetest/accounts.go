@@ -61,7 +61,7 @@ func testUserIsAdmin(t *testing.T, b *bench) {
 
 func testUserByUUID(t *testing.T, b *bench) {
 	u, err := b.CreateUser(t.Context(), store.NewUser{User: store.User{
-		Username: "Ann", FirstName: "Änn", LastName: "O'Hara", Enabled: true, Purpose: store.PurposeExternalAPI, Method: "ldap",
+		Username: "Ann", FirstName: new("Änn"), LastName: new("O'Hara"), Enabled: true, Purpose: store.PurposeExternalAPI, Method: "ldap",
 	}})
 	must(t, "CreateUser", err)
 	got, err := b.UserByUUID(t.Context(), u.UUID)

@@ -28,7 +28,7 @@ func testCreateUser(t *testing.T, b *bench) {
 	b.policy(b.top, "extra")
 	u := store.NewUser{
 		User: store.User{
-			UUID: newID(), Username: "Ann", FirstName: "Änn", LastName: "O'Hara\\", Enabled: true,
+			UUID: newID(), Username: "Ann", FirstName: new("Änn"), LastName: new("O'Hara\\"), Enabled: true,
 			Purpose: store.PurposeUser, Method: store.MethodNative,
 		},
 		PasswordHash: "abc", PasswordSalt: []byte{0, 1}, Email: "Ann@Example.org",

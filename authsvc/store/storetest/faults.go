@@ -42,7 +42,21 @@ var calls = []struct {
 		_, err := b.CreateUser(ctx, store.NewUser{User: store.User{Username: "a", Purpose: store.PurposeUser}})
 		return err
 	}},
-	{"SetPassword", func(ctx context.Context, b *bench) error { return b.SetPassword(ctx, newID(), "a", []byte("a")) }},
+	{"SetPassword", func(ctx context.Context, b *bench) error {
+		_, err := b.SetPassword(ctx, newID(), store.NewPassword{Hash: "a", Salt: []byte("a")})
+		return err
+	}},
+	{"CredentialsByUUID", func(ctx context.Context, b *bench) error { _, err := b.CredentialsByUUID(ctx, newID()); return err }},
+	{"ListAccounts", func(ctx context.Context, b *bench) error {
+		_, err := b.ListAccounts(ctx, store.List{Tenant: newID()})
+		return err
+	}},
+	{"Emails", func(ctx context.Context, b *bench) error { _, err := b.Emails(ctx, newID()); return err }},
+	{"UpdateUser", func(ctx context.Context, b *bench) error {
+		_, err := b.UpdateUser(ctx, store.User{UUID: newID(), Purpose: store.PurposeUser})
+		return err
+	}},
+	{"SetEmails", func(ctx context.Context, b *bench) error { _, err := b.SetEmails(ctx, newID(), nil); return err }},
 	{"HasUsers", func(ctx context.Context, b *bench) error { _, err := b.HasUsers(ctx); return err }},
 	{"ListUsers", func(ctx context.Context, b *bench) error { _, err := b.ListUsers(ctx); return err }},
 	{"GroupByUUID", func(ctx context.Context, b *bench) error { _, err := b.GroupByUUID(ctx, newID()); return err }},
@@ -226,7 +240,8 @@ func testNUL(t *testing.T, b *bench) {
 		want(t, "CredentialsByLogin", err, store.ErrNotFound)
 		_, err = b.UserByName(ctx, s)
 		want(t, "UserByName", err, store.ErrNotFound)
-		want(t, "SetPassword", b.SetPassword(ctx, s, "x", nil), store.ErrNotFound)
+		_, err = b.SetPassword(ctx, s, store.NewPassword{Hash: "x"})
+		want(t, "SetPassword", err, store.ErrNotFound)
 		ended, err := b.DeleteUserSessions(ctx, s)
 		if err != nil || len(ended) != 0 {
 			t.Errorf("DeleteUserSessions(%q) = %v, %v", s, ended, err)
@@ -263,8 +278,8 @@ func testNULWrites(t *testing.T, b *bench) {
 		for _, spoil := range []func(*store.NewUser){
 			func(u *store.NewUser) { u.UUID = bad },
 			func(u *store.NewUser) { u.Username = bad },
-			func(u *store.NewUser) { u.FirstName = bad },
-			func(u *store.NewUser) { u.LastName = bad },
+			func(u *store.NewUser) { u.FirstName = &bad },
+			func(u *store.NewUser) { u.LastName = &bad },
 			func(u *store.NewUser) { u.Purpose = bad },
 			func(u *store.NewUser) { u.Method = bad },
 			func(u *store.NewUser) { u.Email = bad },
@@ -275,7 +290,10 @@ func testNULWrites(t *testing.T, b *bench) {
 			_, err := b.CreateUser(t.Context(), n)
 			errs = append(errs, err)
 		}
-		errs = append(errs, b.SetPassword(t.Context(), u.UUID, bad, []byte(bad)))
+		for _, p := range []store.NewPassword{{Hash: bad, Salt: []byte(bad)}, {Hash: "x", Was: bad}} {
+			_, err := b.SetPassword(t.Context(), u.UUID, p)
+			errs = append(errs, err)
+		}
 		for i, err := range errs {
 			want(t, "write of "+strings.ToValidUTF8(bad, "?"), err, store.ErrInvalid)
 			if errors.Is(err, store.ErrUnavailable) {
@@ -286,7 +304,8 @@ func testNULWrites(t *testing.T, b *bench) {
 	equal(t, "tokens", b.count(`select count(*) from auth_token`), 0)
 	equal(t, "users", b.count(`select count(*) from auth_user`), 1)
 	// Bytes are not text: a salt may hold anything.
-	must(t, "SetPassword", b.SetPassword(t.Context(), u.UUID, "x", []byte{0, 0xff, 0}))
+	_, err := b.SetPassword(t.Context(), u.UUID, store.NewPassword{Hash: "x", Salt: []byte{0, 0xff, 0}})
+	must(t, "SetPassword", err)
 	c, err := b.CredentialsByLogin(t.Context(), "a")
 	if err == nil {
 		equal(t, "salt", c.PasswordSalt, []byte{0, 0xff, 0})

@@ -93,7 +93,7 @@ func testLoginNulls(t *testing.T, b *bench) {
 	salt := []byte{0, 1, 2, 0xff, '\\', '\'', 0}
 	u, err := b.CreateUser(t.Context(), store.NewUser{
 		User: store.User{
-			Username: "full", FirstName: "Ann", LastName: "O'Hara", Enabled: true,
+			Username: "full", FirstName: new("Ann"), LastName: new("O'Hara"), Enabled: true,
 			Purpose: store.PurposeExternalAPI, Method: "ldap",
 		},
 		PasswordHash: "c0ffee", PasswordSalt: salt,
@@ -107,7 +107,7 @@ func testLoginNulls(t *testing.T, b *bench) {
 	b.exec(`update auth_user set firstname = null, lastname = null where username = 'bare'`)
 	got, err = b.CredentialsByLogin(t.Context(), "bare")
 	must(t, "CredentialsByLogin", err)
-	if got.PasswordHash != "" || got.PasswordSalt != nil || got.FirstName != "" || got.LastName != "" {
+	if got.PasswordHash != "" || got.PasswordSalt != nil || got.FirstName != nil || got.LastName != nil {
 		t.Errorf("credentials of nulls: %+v", got)
 	}
 	u = b.user("", "only@example.org")
@@ -164,7 +164,15 @@ func testSetPassword(t *testing.T, b *bench) {
 		return c.PasswordHash, c.PasswordSalt
 	}
 	salt := bytes.Repeat([]byte{0, 0xfe}, 32)
-	must(t, "SetPassword", b.SetPassword(t.Context(), u.UUID, "abc123", salt))
+	set := func(id string, p store.NewPassword) (ended []store.EndedToken, err error) {
+		return b.SetPassword(t.Context(), id, p)
+	}
+	tokens, guest := b.household(u)
+	ended, err := set(u.UUID, store.NewPassword{Hash: "abc123", Salt: salt})
+	must(t, "SetPassword", err)
+	equal(t, "ended", byToken(ended), byToken(tokens))
+	equal(t, "tokens left", b.texts(`select uuid from auth_token`), []string{guest.Token.UUID})
+	equal(t, "refresh tokens", len(b.refreshTokens(u)), 1)
 	hash, got := read("u")
 	equal(t, "hash", hash, "abc123")
 	equal(t, "salt", got, salt)
@@ -172,10 +180,25 @@ func testSetPassword(t *testing.T, b *bench) {
 	if hash != "" || got != nil {
 		t.Errorf("the password of %s changed too", other.Username)
 	}
-	must(t, "SetPassword to nothing", b.SetPassword(t.Context(), u.UUID, "", nil))
+	// Who knew another password comes too late, and ends nothing.
+	late := b.foreign(u.UUID)
+	for _, was := range []string{"ABC123", "abc", "other"} {
+		ended, err := set(u.UUID, store.NewPassword{Hash: "x", Salt: salt, Was: was})
+		want(t, "SetPassword after another", err, store.ErrNotFound)
+		equal(t, "ended", len(ended), 0)
+	}
+	equal(t, "a session stays", b.hasToken(late.Token.UUID), true)
+	ended, err = set(u.UUID, store.NewPassword{Hash: "def456", Salt: salt, Was: "abc123"})
+	must(t, "SetPassword", err)
+	equal(t, "ended", ended, []store.EndedToken{b.sessionOver(late)})
+	hash, _ = read("u")
+	equal(t, "hash", hash, "def456")
+	_, err = set(u.UUID, store.NewPassword{})
+	must(t, "SetPassword to nothing", err)
 	equal(t, "nulls", b.count(`select count(*) from auth_user where password_hash is null and password_salt is null`), 2)
 	for _, id := range []string{newID(), "", strings.ToUpper(u.UUID)} {
-		want(t, "SetPassword", b.SetPassword(t.Context(), id, "x", salt), store.ErrNotFound)
+		_, err := set(id, store.NewPassword{Hash: "x", Salt: salt})
+		want(t, "SetPassword", err, store.ErrNotFound)
 	}
 }
 
