@@ -82,7 +82,8 @@ where pid <> pg_backend_pid() and datname = current_database() and `+which)
 func (b *breaker) listeners(ctx context.Context, rng *rand.Rand) {
 	revoked, done := context.WithCancel(ctx)
 	var busy sync.WaitGroup
-	busy.Go(func() { b.revoke(revoked, rng.Uint64(), 20*time.Millisecond) })
+	stream := rng.Uint64() // now: the source is not to be shared
+	busy.Go(func() { b.revoke(revoked, stream, 20*time.Millisecond) })
 	for range 2 + rng.IntN(6) {
 		b.terminate(ctx, ListenersCut, `(query ilike 'listen%' or query = '') and application_name = 'xivo-auth'`)
 		pause(ctx, rng, 100*time.Millisecond)
@@ -183,12 +184,16 @@ func (b *breaker) killCommitted(ctx context.Context, rng *rand.Rand) {
 	defer release()
 	b.links[n.i].Lock()
 	defer b.links[n.i].Unlock()
-	for done := false; !done; pause(ctx, rng, 100*time.Millisecond) {
+	for range 20 {
 		if t, ok := b.take(rng); ok { // else nobody could issue any
 			b.warm(t)
-			done = b.killRevoking(ctx, n, t)
+			if b.killRevoking(ctx, n, t) {
+				return
+			}
 		}
+		pause(ctx, rng, 200*time.Millisecond)
 	}
+	n.t.Logf("node %d: it never came to a kill between commit and answer", n.i)
 }
 
 // killRevoking reports whether it came to that.
