@@ -193,6 +193,22 @@ func TestListOf(t *testing.T) {
 	}
 }
 
+func TestListOf_Max(t *testing.T) {
+	t.Parallel()
+	two := form.ListOf{Of: form.String{}, Max: 2}
+	if got, errs := load(t, two, `["a", "a"]`); errs != nil || !reflect.DeepEqual(got, []any{"a", "a"}) {
+		t.Errorf("got %v, %v", got, errs)
+	}
+	for json, want := range map[string]string{
+		`["a", "b", "c"]`: `{'f': [{'constraint_id': 'length', 'constraint': {'min': None, 'max': 2}, 'message': 'Longer than maximum length 2.'}]}`,
+		`["a", "b", 1]`:   `{'f': {2: {'message': 'Not a valid string.', 'constraint_id': 'type', 'constraint': 'string'}}}`,
+	} {
+		if _, errs := load(t, two, json); errs == nil || errs.PythonRepr() != want {
+			t.Errorf("%s: got %v, want %s", json, errs, want)
+		}
+	}
+}
+
 // A list of half a million wrong elements must not be answered with half a
 // million explanations.
 func TestListOf_TellsOfSoManyOnly(t *testing.T) {

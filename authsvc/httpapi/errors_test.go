@@ -42,6 +42,8 @@ func TestWriteError(t *testing.T) {
 			`{"message": "Conflict detected", "error_id": "conflict", "details": {"username": {"constraint_id":"unique"}}, "timestamp": 1700000000.25, "resource": "users"}`},
 		{"API without details and resource", httpapi.API(400, "invalid-data", "x", nil, ""), 400,
 			`{"message": "x", "error_id": "invalid-data", "details": {}, "timestamp": 1700000000.25}`},
+		{"shifted", httpapi.Shifted(400, "x", httpapi.Details{{"uuid", "t"}}, "tenants"), 400,
+			`{"message": "x", "error_id": {"uuid": "t"}, "details": "tenants", "timestamp": 1700000000.25}`},
 		{"details in their order", httpapi.API(400, "i", "m", httpapi.Details{{"z", "1"}, {"a", nil}, {"m", 3}}, ""), 400,
 			`{"message": "m", "error_id": "i", "details": {"z": "1", "a": null, "m": 3}, "timestamp": 1700000000.25}`},
 		{"a detail that cannot be said", httpapi.API(400, "i", "m", httpapi.Details{{"f", func() {}}}, ""), 400,

@@ -131,7 +131,7 @@ func (h HTTP) create(w http.ResponseWriter, r *http.Request, c *httpapi.Caller) 
 	}
 	n.UUID, n.Parent = values.Text("uuid"), scope
 	t, missing, err := h.Store.CreateTenant(r.Context(), n)
-	h.Tree.Expire() // also after an error: it may be there and only the answer lost
+	h.changed(err)
 	if err != nil {
 		return refused(err, values, scope)
 	}
@@ -173,7 +173,7 @@ func (h HTTP) delete(w http.ResponseWriter, r *http.Request, c *httpapi.Caller) 
 	ended, err := h.Store.DeleteTenant(r.Context(), id, scope)
 	// Also beside an error: the rows may be gone and only the answer lost.
 	h.Revoke(store.TokenUUIDs(ended)...)
-	h.Tree.Expire()
+	h.changed(err)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return httpapi.UnknownTenant(id)
@@ -194,7 +194,7 @@ func (h HTTP) move(w http.ResponseWriter, r *http.Request, c *httpapi.Caller) er
 	}
 	id, parent := r.PathValue("tenant_uuid"), r.PathValue("parent_tenant_uuid")
 	err = h.Store.MoveTenant(r.Context(), id, parent, scope)
-	h.Tree.Expire()
+	h.changed(err)
 	if err != nil {
 		if end, ok := errors.AsType[*store.ReferenceError](err); ok {
 			return httpapi.UnknownTenant(end.Value)
@@ -207,4 +207,12 @@ func (h HTTP) move(w http.ResponseWriter, r *http.Request, c *httpapi.Caller) er
 	}
 	httpapi.NoContent(w)
 	return nil
+}
+
+// changed has the tree read again when it is, or may be, another now: what is
+// asked next must find it so. When only the answer was lost nobody knows.
+func (h HTTP) changed(err error) {
+	if err == nil || errors.Is(err, store.ErrUnavailable) {
+		h.Tree.Expire()
+	}
 }

@@ -1,6 +1,8 @@
-// Package tenants knows the tree of tenants: who is below whom. The whole tree
-// is a few thousand rows at most, so it is held as one immutable snapshot and
-// "is this tenant that one's or below it" is two comparisons in memory.
+// Package tenants is the tenant resource (contract: routes.yml), and knows the
+// tree of tenants: who is below whom. The whole tree is a few thousand rows at
+// most, so it is held as one immutable snapshot and "is this tenant that one's
+// or below it" is two comparisons in memory. What changes a tenant does not rely
+// on the snapshot: the store looks again, in the transaction of the change.
 package tenants
 
 import (

@@ -8,6 +8,17 @@ import (
 	"github.com/wazo-edge/xivo-auth/authsvc/store"
 )
 
+// forest makes 2000 tenants: 50 below the top one, and 39 below each of those,
+// each with a domain and an address.
+func (b *bench) forest() {
+	b.t.Helper()
+	const numbers = `with recursive n (i) as (select 1 union all select i + 1 from n where i < 2000) `
+	b.exec(`insert into auth_tenant (uuid, name, slug, parent_uuid) `+numbers+`
+select 'tenant-' || i, 'Tenant ' || i, 't' || i, case when i <= 50 then cast($1 as text) else 'tenant-' || (i % 50 + 1) end from n`, b.top)
+	b.exec(`insert into auth_tenant_domain (uuid, tenant_uuid, name) ` + numbers + `select 'domain-' || i, 'tenant-' || i, 't' || i || '.example.org' from n`)
+	b.exec(`insert into auth_address (tenant_uuid, city) ` + numbers + `select 'tenant-' || i, 'Oslo' from n`)
+}
+
 // Bench measures what a busy node does, one call per operation unless the
 // name says otherwise.
 func Bench(b *testing.B, open Opener) {
@@ -62,6 +73,16 @@ func Bench(b *testing.B, open Opener) {
 	each("UserAccesses", func() { _, err := w.UserAccesses(b.Context(), u.UUID, "policy0"); must2(b, "UserAccesses", err) })
 	each("CreateToken", func() { create(never) })
 	each("CreateThenDelete", func() { _, err := w.DeleteToken(b.Context(), create(never)); must2(b, "DeleteToken", err) })
+	w.forest()
+	list := func(tenant string, want int) {
+		page, err := w.ListTenants(b.Context(), store.List{Tenant: tenant, Recurse: true})
+		if must2(b, "ListTenants", err); len(page.Items) != want {
+			b.Errorf("%d tenants, want %d", len(page.Items), want)
+		}
+	}
+	each("ListTenants/2001", func() { list(w.top, 2001) })
+	each("ListTenants/40of2001", func() { list("tenant-7", 40) })
+	each("ListTenants/1of2001", func() { list("tenant-1999", 1) })
 	b.Run("Purge100", func(b *testing.B) {
 		for b.Loop() {
 			b.StopTimer()
