@@ -22,6 +22,7 @@ import (
 	"github.com/wazo-edge/xivo-auth/authsvc/guard"
 	"github.com/wazo-edge/xivo-auth/authsvc/httpapi"
 	"github.com/wazo-edge/xivo-auth/authsvc/idp"
+	"github.com/wazo-edge/xivo-auth/authsvc/ldap"
 	"github.com/wazo-edge/xivo-auth/authsvc/password"
 	"github.com/wazo-edge/xivo-auth/authsvc/revocation"
 	"github.com/wazo-edge/xivo-auth/authsvc/sessions"
@@ -201,9 +202,10 @@ func New(cfg Config, set Settings) (*Service, error) {
 		Defaults:    s.defaults.Load,
 	}.Routes()...)
 	routes = append(routes, users.HTTP{Service: s.Users, Methods: s.Methods, Throttle: slow, ClientAddr: cfg.ClientAddr}.Routes()...)
-	routes = append(routes, idp.HTTP{Methods: s.Methods}.Routes()...)
+	routes = append(routes, idp.HTTP{Store: cfg.Store, Methods: s.Methods}.Routes()...)
+	routes = append(routes, ldap.HTTP{Store: cfg.Store}.Routes()...)
 	routes = append(routes, backends.Route(s.backends.Load), assertion.Route(s.signer.Load), httpapi.Status(), httpapi.Document(
-		groups.Document, idp.Document, tenants.Document, users.Document,
+		groups.Document, idp.Document, ldap.Document, tenants.Document, users.Document,
 	))
 	s.mux = httpapi.NewMux(cfg.Log, cfg.Now, httpapi.Access{Grants: grants, Tenants: tree}, routes...)
 	s.Apply(set)

@@ -59,6 +59,8 @@ type Store interface {
 	Users
 	Accounts
 	Groups
+	Methods
+	LDAPConfigs
 	Policies
 	Tenants
 	Provisioning

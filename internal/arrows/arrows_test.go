@@ -41,7 +41,8 @@ var allowed = map[string][]string{
 	"authsvc/assertion":      {"authsvc/grant", "authsvc/httpapi"},
 	"authsvc/sessions":       {"authsvc/httpapi", "authsvc/store"},
 	"authsvc/groups":         {"authsvc/form", "authsvc/httpapi", "authsvc/slug", "authsvc/store"},
-	"authsvc/idp":            {"authsvc/httpapi", "authsvc/store"},
+	"authsvc/idp":            {"authsvc/form", "authsvc/httpapi", "authsvc/store"},
+	"authsvc/ldap":           {"authsvc/form", "authsvc/httpapi", "authsvc/store"},
 	"authsvc/store/sqlstore": {"authsvc/store"},
 	"authsvc/store/postgres": {"authsvc/store", "authsvc/store/sqlstore"},
 	"authsvc/store/sqlite":   {"authsvc/store", "authsvc/store/sqlstore"},
@@ -50,7 +51,7 @@ var allowed = map[string][]string{
 	},
 	"authsvc": {
 		"authsvc/assertion", "authsvc/backends", "authsvc/cache", "authsvc/grant", "authsvc/groups", "authsvc/guard", "authsvc/httpapi",
-		"authsvc/idp", "authsvc/password", "authsvc/revocation", "authsvc/sessions", "authsvc/slug", "authsvc/store", "authsvc/tenants", "authsvc/throttle", "authsvc/tokens", "authsvc/users",
+		"authsvc/idp", "authsvc/ldap", "authsvc/password", "authsvc/revocation", "authsvc/sessions", "authsvc/slug", "authsvc/store", "authsvc/tenants", "authsvc/throttle", "authsvc/tokens", "authsvc/users",
 	},
 }
 

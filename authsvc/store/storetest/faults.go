@@ -73,6 +73,14 @@ var calls = []struct {
 	{"DeleteGroup", func(ctx context.Context, b *bench) error { return b.DeleteGroup(ctx, newID()) }},
 	{"AddGroupMember", func(ctx context.Context, b *bench) error { return b.AddGroupMember(ctx, newID(), newID()) }},
 	{"RemoveGroupMember", func(ctx context.Context, b *bench) error { return b.RemoveGroupMember(ctx, newID(), newID()) }},
+	{"SetUserMethods", func(ctx context.Context, b *bench) error { return b.SetUserMethods(ctx, []string{newID()}, "ldap") }},
+	{"ResetUserMethod", func(ctx context.Context, b *bench) error { return b.ResetUserMethod(ctx, newID(), "ldap") }},
+	{"LDAPConfig", func(ctx context.Context, b *bench) error { _, err := b.LDAPConfig(ctx, newID()); return err }},
+	{"ChangeLDAPConfig", func(ctx context.Context, b *bench) error {
+		_, err := b.ChangeLDAPConfig(ctx, b.top, func(*store.LDAPConfig) error { return nil })
+		return err
+	}},
+	{"DeleteLDAPConfig", func(ctx context.Context, b *bench) error { return b.DeleteLDAPConfig(ctx, newID()) }},
 	{"UserAccesses", func(ctx context.Context, b *bench) error { _, err := b.UserAccesses(ctx, newID(), "a"); return err }},
 	{"IssueToken", func(ctx context.Context, b *bench) error { _, err := b.IssueToken(ctx, b.issue("a")); return err }},
 	{"IssueOfflineToken", func(ctx context.Context, b *bench) error {

@@ -46,7 +46,8 @@ type Opener func(t testing.TB, o store.Options) Fixture
 func Run(t *testing.T, open Opener) {
 	for _, group := range []map[string]func(*testing.T, *bench){
 		schemaCases, tokenCases, purgeCases, userCases, createCases, accessCases, faultCases, concurrencyCases,
-		loginCases, refreshCases, listCases, accountCases, groupCases, defaultCases, tenantCases, tenantReadCases, tenantAtOnceCases, logCases,
+		loginCases, refreshCases, listCases, accountCases, groupCases, methodCases, ldapCases, defaultCases, tenantCases, tenantReadCases,
+		tenantAtOnceCases, logCases,
 	} {
 		for name, test := range group {
 			t.Run(name, func(t *testing.T) {
