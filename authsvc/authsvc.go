@@ -17,6 +17,7 @@ import (
 	"github.com/wazo-edge/xivo-auth/authsvc/assertion"
 	"github.com/wazo-edge/xivo-auth/authsvc/backends"
 	"github.com/wazo-edge/xivo-auth/authsvc/cache"
+	"github.com/wazo-edge/xivo-auth/authsvc/config"
 	"github.com/wazo-edge/xivo-auth/authsvc/grant"
 	"github.com/wazo-edge/xivo-auth/authsvc/groups"
 	"github.com/wazo-edge/xivo-auth/authsvc/guard"
@@ -99,6 +100,9 @@ type Settings struct {
 	Defaults *store.Defaults
 	// CORS are the cross-origin rules of the API.
 	CORS httpapi.CORS
+	// Shown is what GET /config shows beside these settings, or instead. It
+	// must hold no secret; see [Redacted].
+	Shown map[string]any
 	// Assertion is a signer with the keys, issuer and lifetime of the
 	// assertions that [Service.Assert] makes, by the service's clock. Default:
 	// one without keys. Where it has none, the service uses a key that it
@@ -120,6 +124,8 @@ type Service struct {
 	mux      *httpapi.Mux
 	backends atomic.Pointer[backends.Set]
 	methods  atomic.Pointer[idp.Methods]
+	config   atomic.Pointer[map[string]any] // what is shown of it
+	switches *config.Switches
 	defaults atomic.Pointer[store.Defaults]
 	foreign  atomic.Bool // the database has a schema that is not ours to touch
 	api      atomic.Pointer[http.Handler]
@@ -154,6 +160,8 @@ func New(cfg Config, set Settings) (*Service, error) {
 		cfg.ClientAddr = peerAddr
 	}
 	cfg.Cache.Now = cfg.Now
+	switches := new(config.Switches)
+	cfg.Log = slog.New(switches.Log(cfg.Log.Handler()))
 
 	acls, err := cache.NewACLs(0)
 	if err != nil {
@@ -180,6 +188,8 @@ func New(cfg Config, set Settings) (*Service, error) {
 		tenants: tree,
 		guard:   guard.Guard{Grants: grants, Tenants: tree},
 		keyless: keyless,
+
+		switches: switches,
 	}
 	s.signer.Store(keyless)
 	if !cfg.Feed.Off {
@@ -204,8 +214,9 @@ func New(cfg Config, set Settings) (*Service, error) {
 	routes = append(routes, users.HTTP{Service: s.Users, Methods: s.Methods, Throttle: slow, ClientAddr: cfg.ClientAddr}.Routes()...)
 	routes = append(routes, idp.HTTP{Store: cfg.Store, Methods: s.Methods}.Routes()...)
 	routes = append(routes, ldap.HTTP{Store: cfg.Store}.Routes()...)
+	routes = append(routes, config.HTTP{Settings: func() map[string]any { return *s.config.Load() }, Switches: switches}.Routes()...)
 	routes = append(routes, backends.Route(s.backends.Load), assertion.Route(s.signer.Load), httpapi.Status(), httpapi.Document(
-		groups.Document, idp.Document, ldap.Document, tenants.Document, users.Document,
+		config.Document, groups.Document, idp.Document, ldap.Document, tenants.Document, users.Document,
 	))
 	s.mux = httpapi.NewMux(cfg.Log, cfg.Now, httpapi.Access{Grants: grants, Tenants: tree}, routes...)
 	s.Apply(set)
@@ -244,6 +255,8 @@ func (s *Service) Apply(set Settings) {
 	s.defaults.Store(set.Defaults)
 	bs := set.Backends(s)
 	s.backends.Store(bs)
+	shown := s.shown(set, bs)
+	s.config.Store(&shown)
 	s.grants.SetLimits(set.Cache)
 	s.tokens.Apply(tokens.Settings{
 		Lifetime:          set.TokenLifetime,
@@ -440,6 +453,7 @@ func (s *Service) Close() error {
 	if s.stopFeed != nil {
 		s.stopFeed()
 	}
+	s.switches.SetProfiling(false)
 	s.grants.Close()
 	if err := s.Store.Close(); err != nil && !errors.Is(err, store.ErrUnavailable) {
 		return fmt.Errorf("closing the store: %w", err)

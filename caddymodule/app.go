@@ -264,6 +264,7 @@ func (a *App) loadSoft(ctx caddy.Context) error {
 		CleanupInterval:   time.Duration(a.CleanupInterval),
 		CleanupBatch:      a.CleanupBatch,
 		CORS:              httpapi.CORS{Disabled: a.CORS.Disabled, AllowHeaders: a.CORS.AllowHeaders},
+		Shown:             a.shown(),
 	}
 	if lifetime := set.TokenLifetime; lifetime != 0 && (lifetime < time.Second || lifetime%time.Second != 0) {
 		return fmt.Errorf("token_lifetime is %s: it is a positive number of whole seconds", lifetime)

@@ -12,10 +12,12 @@ type CORS struct {
 	// Disabled sends no cross-origin headers at all.
 	Disabled bool
 	// AllowHeaders are the request headers a preflight may ask for. Default
-	// Content-Type, Authorization, X-Auth-Token, Wazo-Tenant and
-	// Wazo-Session-Type.
+	// [DefaultAllowHeaders].
 	AllowHeaders []string
 }
+
+// DefaultAllowHeaders are those of the reference. Read-only.
+var DefaultAllowHeaders = []string{"Content-Type", "Authorization", "X-Auth-Token", "Wazo-Tenant", "Wazo-Session-Type"}
 
 const corsMethods = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
 
@@ -29,7 +31,7 @@ func (c CORS) Wrap(next http.Handler) http.Handler {
 	}
 	allowed := c.AllowHeaders
 	if len(allowed) == 0 {
-		allowed = []string{"Content-Type", "Authorization", "X-Auth-Token", "Wazo-Tenant", "Wazo-Session-Type"}
+		allowed = DefaultAllowHeaders
 	}
 	names := make([]string, len(allowed))
 	for i, h := range allowed {

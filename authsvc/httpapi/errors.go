@@ -294,6 +294,11 @@ func WriteError(w http.ResponseWriter, r *http.Request, log *slog.Logger, now ti
 			slog.String("method", r.Method), slog.String("route", r.Pattern),
 			slog.Int("status", e.Status), slog.Any("error", e.cause))
 	}
+	if e.Status < http.StatusInternalServerError && log.Enabled(r.Context(), slog.LevelDebug) {
+		// Neither the text nor the details: they may repeat what was sent.
+		log.LogAttrs(r.Context(), slog.LevelDebug, "request refused",
+			slog.String("method", r.Method), slog.String("route", r.Pattern), slog.Int("status", e.Status), slog.String("error_id", e.id))
+	}
 	e.Write(w, now)
 }
 

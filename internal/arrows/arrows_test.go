@@ -40,6 +40,7 @@ var allowed = map[string][]string{
 	"authsvc/throttle":       {},
 	"authsvc/assertion":      {"authsvc/grant", "authsvc/httpapi"},
 	"authsvc/sessions":       {"authsvc/httpapi", "authsvc/store"},
+	"authsvc/config":         {"authsvc/form", "authsvc/httpapi"},
 	"authsvc/groups":         {"authsvc/form", "authsvc/httpapi", "authsvc/slug", "authsvc/store"},
 	"authsvc/idp":            {"authsvc/form", "authsvc/httpapi", "authsvc/store"},
 	"authsvc/ldap":           {"authsvc/form", "authsvc/httpapi", "authsvc/store"},
@@ -50,7 +51,7 @@ var allowed = map[string][]string{
 		"authsvc/store",
 	},
 	"authsvc": {
-		"authsvc/assertion", "authsvc/backends", "authsvc/cache", "authsvc/grant", "authsvc/groups", "authsvc/guard", "authsvc/httpapi",
+		"authsvc/assertion", "authsvc/backends", "authsvc/cache", "authsvc/config", "authsvc/grant", "authsvc/groups", "authsvc/guard", "authsvc/httpapi",
 		"authsvc/idp", "authsvc/ldap", "authsvc/password", "authsvc/revocation", "authsvc/sessions", "authsvc/slug", "authsvc/store", "authsvc/tenants", "authsvc/throttle", "authsvc/tokens", "authsvc/users",
 	},
 }
