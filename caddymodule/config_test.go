@@ -38,7 +38,7 @@ func TestConfig_Shown(t *testing.T) {
 	doc := get()
 	for key, want := range map[string]string{
 		"uuid": `"` + uuid + `"`, "default_token_lifetime": "3600", "max_user_concurrent_sessions": "100", "debug": "false",
-		"enabled_metadata_plugins": `{"user_admin_status":true}`, "enabled_backend_plugins": `{"instant":true}`,
+		"enabled_metadata_plugins": `{"user_admin_status":true}`, "enabled_backend_plugins": `{"wazo_user":true}`,
 		"bootstrap_user_username": `"root"`, "bootstrap_user_password": `"XXXXXXXX"`, "db_uri": `"XXXXXXXX"`,
 		"default_policies": `{"base":{"acl":["a.b"]}}`,
 	} {

@@ -32,6 +32,7 @@ var calls = []struct {
 	{"CreateToken", func(ctx context.Context, b *bench) error {
 		return b.CreateToken(ctx, store.Session{UUID: newID(), TenantUUID: b.top}, store.Token{UUID: newID(), AuthID: "a"})
 	}},
+	{"Clock", func(ctx context.Context, b *bench) error { _, err := b.Clock(ctx); return err }},
 	{"Token", func(ctx context.Context, b *bench) error { _, err := b.Token(ctx, newID()); return err }},
 	{"DeleteToken", func(ctx context.Context, b *bench) error { _, err := b.DeleteToken(ctx, newID()); return err }},
 	{"DeleteExpiredTokens", func(ctx context.Context, b *bench) error { _, err := b.DeleteExpiredTokens(ctx, 1, 1); return err }},
