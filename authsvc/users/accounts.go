@@ -29,7 +29,7 @@ func (s *Service) Update(ctx context.Context, u store.User) error {
 	tokens, err := s.Store.UpdateUser(ctx, u)
 	s.revoke(tokens) // also beside an error: they may be gone
 	if err != nil {
-		return fmt.Errorf("changing a user: %w", err)
+		return fmt.Errorf("replacing a user: %w", err)
 	}
 	return nil
 }

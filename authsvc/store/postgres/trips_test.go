@@ -103,6 +103,21 @@ func TestRoundTrips(t *testing.T) {
 		{"DeleteRefreshToken", 1, false, func() error { _, err := s.DeleteRefreshToken(ctx, s.user.UUID, "client"); return err }},
 		{"ListSessions", 2, true, func() error { _, err := s.ListSessions(ctx, store.List{Tenant: s.tenant}); return err }},
 		{"ListSessions/nothing", 1, true, func() error { _, err := s.ListSessions(ctx, store.List{Tenant: "x"}); return err }},
+		{"CredentialsByUUID", 1, false, func() error { _, err := s.CredentialsByUUID(ctx, s.user.UUID); return err }},
+		// The counts, the users, their addresses.
+		{"ListAccounts", 3, false, func() error { _, err := s.ListAccounts(ctx, store.List{Tenant: s.tenant}); return err }},
+		{"Emails", 1, false, func() error { _, err := s.Emails(ctx, s.user.UUID); return err }},
+		// The lock of logins, who has the name, the user.
+		{"UpdateUser", 2 + 3, false, func() error { _, err := s.UpdateUser(ctx, s.user); return err }},
+		// And what he has.
+		{"SetEmails/known", 2 + 5, false, func() error {
+			_, err := s.SetEmails(ctx, s.user.UUID, []store.NewEmail{{Address: "user@example.org", Main: true}})
+			return err
+		}},
+		{"SetPassword", 2 + 5, true, func() error {
+			_, err := s.SetPassword(ctx, s.user.UUID, store.NewPassword{Hash: "00", Salt: []byte{1}})
+			return err
+		}},
 		{"DeleteSession", 2 + 2, true, func() error { _, err := s.DeleteSession(ctx, prepared.Session.UUID, s.tenant); return err }},
 		// The user's lock, the count, the refresh token, the token.
 		{"IssueOfflineToken/new", 2 + 4, false, func() error {
