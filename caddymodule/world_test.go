@@ -78,7 +78,7 @@ var world = sync.OnceValues(func() (people, error) {
 	if _, err := st.Migrate(ctx); err != nil {
 		return p, err
 	}
-	svc := users.Service{Store: st}
+	svc := usersOn(st)
 	if _, err := svc.FirstStart(ctx, "admin", alicePassword); err != nil {
 		return p, err
 	}
