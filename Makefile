@@ -11,10 +11,10 @@ BENCH         ?= .
 CADDY_HOME    := $(CURDIR)/.cache/caddy
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test chaos lint fmt fuzz bench xcaddy clean
+.PHONY: help build run test chaos lint fmt fuzz microbench bench bench-quick xcaddy clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## Build bin/xivo-auth
 	$(GO) build -trimpath -tags $(TAGS) -o bin/xivo-auth ./cmd/xivo-auth
@@ -44,8 +44,17 @@ fuzz: ## Fuzz every parser, FUZZTIME each
 		done; \
 	done
 
-bench: ## Run the benchmarks, BENCH=regexp chooses
+microbench: ## Run the benchmarks beside the code, BENCH=regexp chooses
 	$(GO) run ./internal/pgtest/cmd/withpg $(GO) test -tags $(TAGS) -run '^$$' -bench '$(BENCH)' -benchmem -p 1 ./...
+
+bench: build ## Measure it beside its peers, in half an hour; writes bench/results
+	bench/peers/build.sh bin/peers
+	$(GO) build -tags $(TAGS) -o bin/bench ./bench
+	./bin/bench
+
+bench-quick: build ## A look at the same, in three minutes, without peers that are not built; writes bin/bench-quick
+	$(GO) build -tags $(TAGS) -o bin/bench ./bench
+	./bin/bench -quick -out bin/bench-quick
 
 xcaddy: ## Build the module into a plain Caddy, as others do, and look at it
 	./xcaddy/build.sh
