@@ -3,6 +3,7 @@ package form
 import (
 	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 )
@@ -37,7 +38,8 @@ func (Email) Load(v any) (any, Entry) {
 
 func isEmail(s string) bool {
 	at := strings.LastIndexByte(s, '@')
-	if at < 0 || len(s) > MaxEmail || !localPart.MatchString(s[:at]) {
+	// IDNA would make a letter of what is no character.
+	if at < 0 || len(s) > MaxEmail || strings.ContainsRune(s, utf8.RuneError) || !localPart.MatchString(s[:at]) {
 		return false
 	}
 	domain := s[at+1:]
