@@ -5,6 +5,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/wazo-edge/xivo-auth/authsvc/httpapi"
 )
@@ -34,7 +36,21 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Hand
 		return nil
 	}
 	defer a.shared.leave()
+	ctx, span := childSpan(r.Context(), "api")
+	if span == nil {
+		a.shared.ServeHTTP(w, r)
+		return nil
+	}
+	defer span.End()
+	incoming := trace.SpanFromContext(r.Context())
+	r = r.WithContext(ctx)
 	a.shared.ServeHTTP(w, r)
+	// The mux has left its pattern in the request. Caddy's own span says what
+	// the client asked for, which on this API is a token as often as not: it
+	// gets the pattern, too.
+	route := attribute.String(attrRoute, r.Pattern)
+	span.SetAttributes(route)
+	incoming.SetAttributes(route, attribute.String(attrPath, r.Pattern))
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -60,6 +61,7 @@ type Gate struct {
 	log      *slog.Logger
 	policies guard.Policies
 	counters counters
+	handler  string       // what decides, in metrics and traces
 	outage   atomic.Int64 // Unix seconds of the last log line about one
 }
 
@@ -81,6 +83,7 @@ func (g *Gate) provision(ctx caddy.Context, handler string) error {
 		return err
 	}
 	g.counters = newCounters(handler, g.policies, g.Shadow)
+	g.handler = handler
 	g.shared = app.shared
 	return nil
 }
@@ -107,8 +110,9 @@ func (g *Gate) request(r *http.Request, method, target string) guard.Request {
 // decide asks the service, and only so long stays inside it: a response may
 // stream for days. The assertion about an allowed request goes to h.
 func (g *Gate) decide(r *http.Request, q guard.Request, h http.Header) (d guard.Decision) {
+	ctx, span := childSpan(r.Context(), g.handler)
 	if g.shared.enter() {
-		d = g.shared.Decide(r.Context(), g.policies, q)
+		d = g.shared.Decide(ctx, g.policies, q)
 		if d.Verdict == guard.Allow {
 			g.assert(h, &d)
 		}
@@ -116,10 +120,20 @@ func (g *Gate) decide(r *http.Request, q guard.Request, h http.Header) (d guard.
 	} else { // closed; only a request accepted long before the reload meets it
 		d = guard.Decision{Verdict: guard.Unavailable, Reason: guard.StoreDown}
 	}
+	endDecision(span, &d, g.Shadow)
 	g.counters.count(&d)
 	if d.Verdict == guard.Unavailable && d.Err != nil && r.Context().Err() == nil { // else it is the client who is gone
 		g.logOutage(d.Err)
 	}
+	return d
+}
+
+// reject is the decision about a request that cannot be made out.
+func (g *Gate) reject(ctx context.Context, reason guard.Reason) guard.Decision {
+	_, span := childSpan(ctx, g.handler)
+	d := guard.Decision{Verdict: guard.Forbidden, Reason: reason}
+	endDecision(span, &d, g.Shadow)
+	g.counters.count(&d)
 	return d
 }
 

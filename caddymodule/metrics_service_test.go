@@ -133,8 +133,9 @@ func TestMetrics_Labels(t *testing.T) {
 	n.do("POST", n.adminURL("/xivo-auth/revoke"), `{"token": "`+token+`"}`)
 	values, _ := series(t, pedant(t))
 	closed := map[string][]string{
-		"state": append([]string{"hit", "miss", "negative", "degraded", "refused", "idle", "in_use"}, feedStates...),
-		"mode":  {"enforce", "shadow"},
+		"state":  append([]string{"hit", "miss", "negative", "degraded", "refused", "idle", "in_use"}, feedStates...),
+		"mode":   {"enforce", "shadow"},
+		"result": {"answered", "absent", "behind", "failed", "unheard"},
 	}
 	for name := range values {
 		for _, private := range []string{token, w.alice.UUID, "alice", "mallory", "127.0.0.1", "some/path", "0.1"} {

@@ -78,7 +78,7 @@ type generation struct{ soft soft }
 // openShared is the constructor for [services]. It dials nothing.
 func openShared(h hard, s soft) (*shared, error) {
 	sh := &shared{sink: newSink(s.log)}
-	st, err := h.store.OpenStore(store.Options{Log: slog.New(sh.sink)})
+	st, err := h.store.OpenStore(store.Options{Log: slog.New(sh.sink), Trace: traceStore})
 	if err != nil {
 		return nil, fmt.Errorf("opening the store: %w", err)
 	}

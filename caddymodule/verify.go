@@ -90,8 +90,7 @@ func (v *Verify) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.H
 	method, target, reason := v.described(r)
 	var d guard.Decision
 	if reason != "" {
-		d = guard.Decision{Verdict: guard.Forbidden, Reason: reason}
-		v.counters.count(&d)
+		d = v.reject(r.Context(), reason)
 	} else {
 		d = v.decide(r, v.request(r, method, target), h)
 	}

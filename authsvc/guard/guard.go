@@ -124,6 +124,11 @@ func (d *Decision) Service() string {
 	return d.Policy.Service
 }
 
+// LookedUp reports whether a token was looked up, which State is about.
+func (d *Decision) LookedUp() bool {
+	return d.Grant != nil || d.Reason == UnknownToken || d.Reason == StoreDown && d.Token != ""
+}
+
 // Guard decides. Safe for concurrent use; immutable.
 type Guard struct {
 	Grants  Grants

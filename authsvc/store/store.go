@@ -177,6 +177,8 @@ type Options struct {
 	ReplicaDSN string
 	// Log is told of what operators need to know. Default: nothing.
 	Log *slog.Logger
+	// Trace observes every operation. Default: nobody does.
+	Trace Trace
 	// ListenDSN is how to reach the database for listening, which takes a
 	// session of its own, where a pooler in transaction mode stands in
 	// between. Default: as for everything else.

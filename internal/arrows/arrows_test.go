@@ -16,7 +16,7 @@ import (
 const module = "github.com/wazo-edge/xivo-auth/"
 
 // foreign is what nothing below authsvc may be built from.
-var foreign = []string{"github.com/caddyserver/", "go.uber.org/zap", "github.com/prometheus/", module + "caddymodule"}
+var foreign = []string{"github.com/caddyserver/", "go.uber.org/zap", "github.com/prometheus/", "go.opentelemetry.io/", module + "caddymodule"}
 
 // allowed lists, for each package of the library, the packages of ours it may
 // import itself. A package that is not listed fails: decide where it belongs.

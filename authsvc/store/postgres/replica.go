@@ -61,10 +61,10 @@ type replica struct {
 var _ sqlstore.Replica = (*replica)(nil)
 
 // Token implements [sqlstore.Replica].
-func (r *replica) Token(ctx context.Context, uuid string) (store.Token, bool) {
+func (r *replica) Token(ctx context.Context, uuid string) (store.Token, store.ReplicaRead) {
 	t, outcome := r.token(ctx, uuid)
 	r.count[outcome].Add(1)
-	return t, outcome == store.ReplicaAnswered
+	return t, outcome
 }
 
 func (r *replica) token(ctx context.Context, uuid string) (t store.Token, outcome store.ReplicaRead) {

@@ -8,9 +8,10 @@ import (
 
 // Replica reads tokens in place of the database. Safe for concurrent use.
 type Replica interface {
-	// Token returns what [Store.Token] would. When it cannot be sure of that,
-	// or anything else is in the way, it is false and the database is asked.
-	Token(ctx context.Context, uuid string) (store.Token, bool)
+	// Token returns what [Store.Token] would, with [store.ReplicaAnswered].
+	// When it cannot be sure of that, or anything else is in the way, it
+	// returns another outcome, and the database is asked.
+	Token(ctx context.Context, uuid string) (store.Token, store.ReplicaRead)
 	Stats() store.ReplicaStats
 	Close() error
 }
@@ -31,9 +32,15 @@ func (s *Store) ReplicaStats() (stats store.ReplicaStats, on bool) {
 }
 
 // replicaToken asks the replica.
-func (s *Store) replicaToken(ctx context.Context, uuid string) (store.Token, bool) {
+func (s *Store) replicaToken(ctx context.Context, uuid string) (t store.Token, ok bool) {
 	if s.closed.Load() || ctx.Err() != nil {
-		return store.Token{}, false
+		return t, false
 	}
-	return s.replica.Token(ctx, uuid)
+	end := func(string) {}
+	if s.trace != nil {
+		ctx, end = s.trace(ctx, "reading a token from the replica")
+	}
+	t, outcome := s.replica.Token(ctx, uuid)
+	end(outcome.String())
+	return t, outcome == store.ReplicaAnswered
 }

@@ -43,8 +43,9 @@ type Store struct {
 	// it is nil.
 	writer  chan struct{}
 	closed  atomic.Bool
-	listen  ListenFunc // nil where the database cannot tell
-	replica Replica    // nil: none
+	listen  ListenFunc  // nil where the database cannot tell
+	replica Replica     // nil: none
+	trace   store.Trace // nil: nobody observes
 }
 
 var _ store.Store = (*Store)(nil)
@@ -54,7 +55,7 @@ var _ store.Store = (*Store)(nil)
 func New(db *sql.DB, d Dialect, o store.Options) *Store {
 	o = o.Defaults()
 	LimitPool(db, o)
-	s := &Store{db: db, dialect: d, q: rebind(d), texts: texts{dialect: d}, timeout: o.Timeout}
+	s := &Store{db: db, dialect: d, q: rebind(d), texts: texts{dialect: d}, timeout: o.Timeout, trace: o.Trace}
 	if d.SingleWriter() {
 		s.writer = make(chan struct{}, 1)
 	}
@@ -109,7 +110,12 @@ const (
 // call runs f bounded by the store's timeout, again after errors that allow
 // it, and translates what it fails with. f must be free of effects outside
 // the database, since it may run several times.
-func (s *Store) call(ctx context.Context, op string, m mode, f func(context.Context) error) error {
+func (s *Store) call(ctx context.Context, op string, m mode, f func(context.Context) error) (err error) {
+	if s.trace != nil {
+		var end func(string)
+		ctx, end = s.trace(ctx, op)
+		defer func() { end(store.Outcome(err)) }()
+	}
 	timeout := s.timeout
 	if m == migrate {
 		timeout *= migrateFactor
