@@ -315,6 +315,11 @@ func (s *Service) Prepare(ctx context.Context, b *Bootstrap) (p Prepared, err er
 		if p.Migrated, err = s.Store.Migrate(ctx); err != nil {
 			return p, fmt.Errorf("creating the schema: %w", err)
 		}
+		// In a database that was there before this is left to its owner: see
+		// xivo-auth migrate.
+		if _, err := s.Store.InstallIndexes(ctx); err != nil {
+			return p, fmt.Errorf("making indexes: %w", err)
+		}
 	}
 	if d := s.defaults.Load(); d != nil {
 		synced, err := s.Store.SyncDefaults(ctx, *d)

@@ -99,8 +99,8 @@ func withUsers(cmd *cobra.Command, dsn string, fn func(context.Context, *users.S
 func migrateCommand() caddycmd.Command {
 	return caddycmd.Command{
 		Name:  "migrate",
-		Usage: "[--no-feed | --remove-feed] [--dsn <dsn>]",
-		Short: "Creates the service's tables in an empty database, and the revocation feed's",
+		Usage: "[--no-feed] [--no-indexes] [--remove-feed] [--remove-indexes] [--dsn <dsn>]",
+		Short: "Creates the service's tables in an empty database, the revocation feed's and indexes",
 		Long: `
 Creates the tables of the service, exactly as the Python service creates them,
 in a database that does not have them yet. A database that has them is left as
@@ -109,9 +109,14 @@ it is; one at another revision is refused.
 Then it installs the log of the revocation feed beside them: tables, functions
 and triggers named xivo_edge_, by which nodes hear of what is revoked elsewhere.
 The server does that by itself when its role may; run this as the owner of the
-tables when it may not. --no-feed leaves it out, and --remove-feed takes all of
-it away again and does nothing else. Turn the feed off on every node before
-(feed off), or they go without news.
+tables when it may not. --no-feed leaves it out.
+
+At last it makes the indexes that the historical tables lack, named xivo_edge_,
+too, without keeping others from writing. --no-indexes leaves them out; then
+logins and lists of a large stack are slow.
+
+--remove-feed and --remove-indexes take them away again and do nothing else.
+Turn the feed off on every node before (feed off), or they go without news.
 
 	xivo-auth migrate
 	xivo-auth migrate --dsn 'postgres://asterisk:secret@localhost/asterisk?sslmode=disable'
@@ -121,7 +126,13 @@ it away again and does nothing else. Turn the feed off on every node before
 			dsn := dsnFlag(cmd)
 			noFeed := cmd.Flags().Bool("no-feed", false, "do not install the log of the revocation feed")
 			removeFeed := cmd.Flags().Bool("remove-feed", false, "remove the log of the revocation feed, and do nothing else")
-			cmd.MarkFlagsMutuallyExclusive("no-feed", "remove-feed")
+			noIndexes := cmd.Flags().Bool("no-indexes", false, "do not make indexes")
+			removeIndexes := cmd.Flags().Bool("remove-indexes", false, "remove the indexes, and do nothing else")
+			for _, no := range []string{"no-feed", "no-indexes"} {
+				for _, remove := range []string{"remove-feed", "remove-indexes"} {
+					cmd.MarkFlagsMutuallyExclusive(no, remove)
+				}
+			}
 			cmd.Args = cobra.NoArgs
 			cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 				cmd.SilenceUsage = true
@@ -137,6 +148,14 @@ it away again and does nothing else. Turn the feed off on every node before
 						return err
 					}
 					fmt.Fprintln(cmd.OutOrStdout(), "the revocation feed is removed")
+				}
+				if *removeIndexes {
+					if err := st.RemoveIndexes(ctx); err != nil {
+						return err
+					}
+					fmt.Fprintln(cmd.OutOrStdout(), "the indexes are removed")
+				}
+				if *removeFeed || *removeIndexes {
 					return nil
 				}
 				created, err := st.Migrate(ctx)
@@ -148,13 +167,18 @@ it away again and does nothing else. Turn the feed off on every node before
 				default:
 					fmt.Fprintln(cmd.OutOrStdout(), "the schema is up to date")
 				}
-				if *noFeed {
-					return nil
+				if !*noFeed {
+					if err := st.InstallLog(ctx); err != nil {
+						return fmt.Errorf("%w (--no-feed does without)", err)
+					}
+					fmt.Fprintln(cmd.OutOrStdout(), "the revocation feed is installed")
 				}
-				if err := st.InstallLog(ctx); err != nil {
-					return fmt.Errorf("%w (--no-feed does without)", err)
+				if !*noIndexes {
+					if _, err := st.InstallIndexes(ctx); err != nil {
+						return fmt.Errorf("%w (--no-indexes does without)", err)
+					}
+					fmt.Fprintln(cmd.OutOrStdout(), "the indexes are there")
 				}
-				fmt.Fprintln(cmd.OutOrStdout(), "the revocation feed is installed")
 				return nil
 			}
 		},

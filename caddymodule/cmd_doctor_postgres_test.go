@@ -38,6 +38,9 @@ func openPostgres(t *testing.T, dsn string) *sqlstore.Store {
 	if err := st.InstallLog(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := st.InstallIndexes(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	return st
 }
 
@@ -109,7 +112,7 @@ func via(t *testing.T, dsn, address string, delay time.Duration) string {
 	return dsn
 }
 
-var allPostgresChecks = []string{"database", "rights", "schema", "feed log", "feed news", "clock", "connections", "sslmode", "cache"}
+var allPostgresChecks = []string{"database", "rights", "schema", "indexes", "feed log", "feed news", "clock", "connections", "sslmode", "cache"}
 
 // What is wrong with a Postgres, done to a real one.
 func TestDoctor_Postgres(t *testing.T) {
@@ -172,6 +175,9 @@ func TestDoctor_Postgres(t *testing.T) {
 		{"a trigger is missing", exec(`drop trigger xivo_edge_ended on auth_token`), "feed log", doctorFail, "missing, so revocations made elsewhere are not told: auth_token.xivo_edge_ended"},
 		{"a trigger is disabled", exec(`alter table auth_user disable trigger xivo_edge_moved`), "feed log", doctorFail, "disabled, so revocations made elsewhere are not told: auth_user.xivo_edge_moved"},
 		{"a trigger for replicas only", exec(`alter table auth_user enable replica trigger xivo_edge_moved`), "feed log", doctorFail, ": auth_user.xivo_edge_moved"},
+
+		{"an index is missing", exec(`drop index xivo_edge_user_group_user`), "indexes", doctorWarn, "missing: xivo_edge_user_group_user"},
+		{"an index is not whole", exec(`update pg_index set indisvalid = false where indexrelid = 'xivo_edge_token_auth'::regclass`), "indexes", doctorWarn, "missing: xivo_edge_token_auth"},
 
 		{"nobody to listen to", func(h harmed) { h.listen = withURL(h.t, h.dsn, func(u *url.URL) { u.Host = free }) }, "feed news", doctorFail, "connection refused"},
 		{"listening to another database", func(h harmed) { h.listen, h.worry.silence = pgtest.DSN(h.t), time.Second }, "feed news", doctorFail, "nothing was heard"},

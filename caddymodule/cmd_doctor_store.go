@@ -42,6 +42,7 @@ func (d *doctor) database(ctx context.Context) {
 	if !ok || path == nil && !d.rights(ctx, st) || !d.schema(ctx, st) {
 		return
 	}
+	d.indexes(ctx, st)
 	if path == nil {
 		d.log(ctx, st, postgresTriggers, sqlPostgresTriggers)
 		d.postgres(ctx, st, trip)
@@ -112,6 +113,20 @@ func (d *doctor) schema(ctx context.Context, st *sqlstore.Store) bool {
 		return true
 	}
 	return false
+}
+
+// indexes looks for those that the historical schema lacks.
+func (d *doctor) indexes(ctx context.Context, st *sqlstore.Store) {
+	missing, err := st.MissingIndexes(ctx)
+	switch {
+	case err != nil:
+		d.fail("indexes", "Look at the log of the database.", "%v", err)
+	case len(missing) > 0:
+		d.warn("indexes", "Run xivo-auth migrate as the owner of the tables: logins and lists of a large stack are slow without.",
+			"missing: %s", strings.Join(missing, ", "))
+	default:
+		d.ok("indexes", "all there")
+	}
 }
 
 // What log.sql of each database makes, and queries for what is there and fires.

@@ -77,6 +77,9 @@ func openSQLite(t *testing.T) (path string, st *sqlstore.Store) {
 	if err := st.InstallLog(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := st.InstallIndexes(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	return path, st
 }
 
@@ -135,6 +138,9 @@ func TestDoctor_SQLite(t *testing.T) {
 		{"without two triggers", func(t *testing.T, _ string, st *sqlstore.Store, _ *doctor) {
 			execOn(t, st, `drop trigger xivo_edge_ended`, `drop trigger xivo_edge_tenants_deleted`)
 		}, "feed log", doctorFail, ": auth_token.xivo_edge_ended, auth_tenant.xivo_edge_tenants_deleted"},
+		{"without an index", func(t *testing.T, _ string, st *sqlstore.Store, _ *doctor) {
+			execOn(t, st, `drop index xivo_edge_token_auth`)
+		}, "indexes", doctorWarn, "missing: xivo_edge_token_auth"},
 		{"more tokens than fit", func(t *testing.T, _ string, st *sqlstore.Store, d *doctor) {
 			mintThree(t, st)
 			d.grants = 1
@@ -177,7 +183,7 @@ func TestDoctor_SQLiteUntouched(t *testing.T) {
 		before := files()
 		d := newDoctor("sqlite:" + path)
 		d.database(t.Context())
-		d.isSound(t, "file", "database", "schema", "feed log", "cache")
+		d.isSound(t, "file", "database", "schema", "indexes", "feed log", "cache")
 		if after := files(); after != before {
 			t.Errorf("%s: the files were\n%sand are\n%s", what, before, after)
 		}
@@ -229,7 +235,7 @@ func TestCLI_Doctor(t *testing.T) {
 		}
 		return r.Failed, checks, err
 	}
-	if failed, checks, err := report(); err != nil || failed != 0 || len(checks) != 6 || checks["schema"] != doctorOK {
+	if failed, checks, err := report(); err != nil || failed != 0 || len(checks) != 7 || checks["schema"] != doctorOK {
 		t.Errorf("%d %v %v", failed, checks, err)
 	}
 	execOn(t, st, `drop trigger xivo_edge_moved`)

@@ -101,12 +101,12 @@ func testCLI(t *testing.T, dsn string, mistakes bool, open func() (store.Store, 
 	run(
 		call{args: "user list", err: "the database is empty: run `xivo-auth migrate` first, or check --dsn"},
 		call{args: "bootstrap", err: "the database is empty"},
-		call{args: "migrate --no-feed", out: "created the schema\n"},
+		call{args: "migrate --no-feed --no-indexes", out: "created the schema\n"},
 		call{args: "migrate --remove-feed", out: "the revocation feed is removed\n"}, // which was not there
-		call{args: "migrate", out: "the schema is up to date\nthe revocation feed is installed\n"},
-		call{args: "migrate", out: "the schema is up to date\nthe revocation feed is installed\n"},
+		call{args: "migrate", out: "the schema is up to date\nthe revocation feed is installed\nthe indexes are there\n"},
+		call{args: "migrate", out: "the schema is up to date\nthe revocation feed is installed\nthe indexes are there\n"},
 		call{args: "migrate --remove-feed", out: "the revocation feed is removed\n"},
-		call{args: "migrate --no-feed", out: "the schema is up to date\n"},
+		call{args: "migrate --no-feed --no-indexes", out: "the schema is up to date\n"},
 		call{args: "user list", out: "USERNAME +UUID +PURPOSE +ENABLED +TENANT\n"},
 		call{args: "user list --json", out: ""},
 
@@ -127,7 +127,7 @@ func testCLI(t *testing.T, dsn string, mistakes bool, open func() (store.Store, 
 	if _, err := st.LogEnd(t.Context()); !errors.Is(err, store.ErrSchema) {
 		t.Errorf("the feed's log was removed: %v", err)
 	}
-	run(call{args: "migrate", out: "the schema is up to date\nthe revocation feed is installed\n"})
+	run(call{args: "migrate", out: "the schema is up to date\nthe revocation feed is installed\nthe indexes are there\n"})
 	if _, err := st.LogEnd(t.Context()); err != nil {
 		t.Errorf("the feed's log was installed: %v", err)
 	}
@@ -195,7 +195,7 @@ func testCLI(t *testing.T, dsn string, mistakes bool, open func() (store.Store, 
 func TestCLI_Environment(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("XDG_DATA_HOME", dir)
-	if out, _, err := cli(t, "", "migrate"); err != nil || out != "created the schema\nthe revocation feed is installed\n" {
+	if out, _, err := cli(t, "", "migrate"); err != nil || out != "created the schema\nthe revocation feed is installed\nthe indexes are there\n" {
 		t.Errorf("%q %v", out, err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "caddy", "xivo-auth", "auth.db")); err != nil {
@@ -205,7 +205,7 @@ func TestCLI_Environment(t *testing.T) {
 	t.Setenv("XIVO_AUTH_DSN", "sqlite:"+other)
 	t.Setenv("XIVO_AUTH_BOOTSTRAP_USER", "chief")
 	t.Setenv("XIVO_AUTH_BOOTSTRAP_PASSWORD", "of the environment")
-	if out, _, err := cli(t, "", "migrate"); err != nil || out != "created the schema\nthe revocation feed is installed\n" {
+	if out, _, err := cli(t, "", "migrate"); err != nil || out != "created the schema\nthe revocation feed is installed\nthe indexes are there\n" {
 		t.Errorf("%q %v", out, err)
 	}
 	for _, want := range []string{"created chief\n", "chief exists\n"} {
@@ -316,7 +316,31 @@ func TestCLI_MigrateFeed(t *testing.T) {
 			t.Errorf("migrate %s: %q %v, installed %v", c.flag, out, err, installed())
 		}
 	}
-	if _, _, err := cli(t, "", "migrate", "--dsn", dsn, "--no-feed", "--remove-feed"); err == nil {
-		t.Error("both flags at once")
+	for _, flags := range [][]string{{"--no-feed", "--remove-feed"}, {"--no-indexes", "--remove-feed"}, {"--no-feed", "--remove-indexes"}, {"--no-indexes", "--remove-indexes"}} {
+		if _, _, err := cli(t, "", append([]string{"migrate", "--dsn", dsn}, flags...)...); err == nil {
+			t.Errorf("%v at once", flags)
+		}
+	}
+}
+
+// TestCLI_MigrateIndexes: so do the indexes.
+func TestCLI_MigrateIndexes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "auth.db")
+	for _, c := range []struct {
+		flags   []string
+		says    string
+		missing bool
+	}{
+		{[]string{"--no-indexes"}, "created the schema\nthe revocation feed is installed\n", true},
+		{nil, "the indexes are there\n", false},
+		{[]string{"--no-indexes", "--no-feed"}, "the schema is up to date\n", false}, // which is not to remove
+		{[]string{"--remove-indexes", "--remove-feed"}, "the revocation feed is removed\nthe indexes are removed\n", true},
+		{[]string{"--remove-indexes"}, "the indexes are removed\n", true},
+	} {
+		out, _, err := cli(t, "", append([]string{"migrate", "--dsn", "sqlite:" + path}, c.flags...)...)
+		missing, merr := openDB(t, path).MissingIndexes(t.Context())
+		if err != nil || merr != nil || !strings.HasSuffix(out, c.says) || (len(missing) > 0) != c.missing {
+			t.Errorf("migrate %v: %q %v, missing %v %v", c.flags, out, err, missing, merr)
+		}
 	}
 }

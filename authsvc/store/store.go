@@ -64,6 +64,7 @@ type Store interface {
 	Policies
 	Tenants
 	Provisioning
+	Indexes
 	Log
 	io.Closer
 }

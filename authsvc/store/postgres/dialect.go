@@ -83,6 +83,18 @@ func (dialect) CreateTables(ctx context.Context, tx *sql.Tx) error {
 	return err
 }
 
+// CreateIndex lets others write meanwhile, which takes two scans of the table,
+// and leaves an index that is not valid behind when it is interrupted.
+func (dialect) CreateIndex(i sqlstore.Index) string {
+	return `create index concurrently if not exists ` + i.Name + ` on ` + i.Table + ` (` + i.Columns + `)`
+}
+
+// ListIndexes finds them where unqualified statements would.
+func (dialect) ListIndexes() string {
+	return `select name from unnest(cast($1 as text[])) as known (name)
+join pg_index i on i.indexrelid = to_regclass(name) and i.indisvalid`
+}
+
 var (
 	//go:embed log.sql
 	logSQL string

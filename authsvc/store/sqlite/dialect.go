@@ -79,6 +79,16 @@ func (dialect) CreateTables(ctx context.Context, tx *sql.Tx) error {
 	return err
 }
 
+// CreateIndex implements [sqlstore.Dialect].
+func (dialect) CreateIndex(i sqlstore.Index) string {
+	return `create index if not exists ` + i.Name + ` on ` + i.Table + ` (` + i.Columns + `)`
+}
+
+// ListIndexes implements [sqlstore.Dialect].
+func (dialect) ListIndexes() string {
+	return `select name from sqlite_schema where type = 'index' and name = any($1)`
+}
+
 var (
 	//go:embed log.sql
 	logSQL string

@@ -50,6 +50,12 @@ type Dialect interface {
 	// CreateTables creates all tables inside tx, empty.
 	CreateTables(ctx context.Context, tx *sql.Tx) error
 
+	// CreateIndex is a statement that makes an index unless it is there.
+	CreateIndex(i Index) string
+	// ListIndexes is a query for those of the index names in list $1 that are
+	// there and whole.
+	ListIndexes() string
+
 	Sessions
 	LogDialect
 }

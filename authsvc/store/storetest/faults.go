@@ -61,6 +61,9 @@ var calls = []struct {
 	{"HasUsers", func(ctx context.Context, b *bench) error { _, err := b.HasUsers(ctx); return err }},
 	{"ListUsers", func(ctx context.Context, b *bench) error { _, err := b.ListUsers(ctx); return err }},
 	{"GroupByUUID", func(ctx context.Context, b *bench) error { _, err := b.GroupByUUID(ctx, newID()); return err }},
+	{"InstallIndexes", func(ctx context.Context, b *bench) error { _, err := b.InstallIndexes(ctx); return err }},
+	{"RemoveIndexes", func(ctx context.Context, b *bench) error { return b.RemoveIndexes(ctx) }},
+	{"MissingIndexes", func(ctx context.Context, b *bench) error { _, err := b.MissingIndexes(ctx); return err }},
 	{"SyncDefaults", func(ctx context.Context, b *bench) error { _, err := b.SyncDefaults(ctx, store.Defaults{}); return err }},
 	{"ListGroups", func(ctx context.Context, b *bench) error {
 		_, err := b.ListGroups(ctx, store.List{Tenant: newID()})

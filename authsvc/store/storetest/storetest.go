@@ -47,7 +47,7 @@ func Run(t *testing.T, open Opener) {
 	for _, group := range []map[string]func(*testing.T, *bench){
 		schemaCases, tokenCases, purgeCases, userCases, createCases, accessCases, faultCases, concurrencyCases,
 		loginCases, refreshCases, listCases, accountCases, directoryCases, groupCases, methodCases, ldapCases, defaultCases, tenantCases, tenantReadCases,
-		tenantAtOnceCases, logCases,
+		tenantAtOnceCases, indexCases, logCases,
 	} {
 		for name, test := range group {
 			t.Run(name, func(t *testing.T) {
