@@ -211,7 +211,7 @@ func New(cfg Config, set Settings) (*Service, error) {
 		ValidMethod: func(name string) bool { return s.Methods().Has(name) },
 		Defaults:    s.defaults.Load,
 	}.Routes()...)
-	routes = append(routes, users.HTTP{Service: s.Users, Methods: s.Methods, Throttle: slow, ClientAddr: cfg.ClientAddr}.Routes()...)
+	routes = append(routes, users.HTTP{Service: s.Users, Groups: cfg.Store, Methods: s.Methods, Throttle: slow, ClientAddr: cfg.ClientAddr}.Routes()...)
 	routes = append(routes, idp.HTTP{Store: cfg.Store, Methods: s.Methods}.Routes()...)
 	routes = append(routes, ldap.HTTP{Store: cfg.Store}.Routes()...)
 	routes = append(routes, config.HTTP{Settings: func() map[string]any { return *s.config.Load() }, Switches: switches}.Routes()...)

@@ -20,7 +20,7 @@ func (h HTTP) addMember(w http.ResponseWriter, r *http.Request, c *httpapi.Calle
 	}
 	// Whom the caller could not see in any tenant does not exist for him:
 	// the mismatch below tells the tenant of whoever is asked about.
-	seen, err := c.Sees(r.Context(), c.Grant.Tenant(), u.TenantUUID)
+	seen, err := c.Knows(r.Context(), u.TenantUUID)
 	if err != nil {
 		return err
 	}

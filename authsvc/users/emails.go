@@ -33,8 +33,8 @@ type (
 )
 
 // setEmails replaces a user's addresses: new ones are to be confirmed.
-func (h HTTP) setEmails(w http.ResponseWriter, r *http.Request, _ *httpapi.Caller) error {
-	return h.replaceEmails(w, r, emailsForm, func(e form.Values) store.NewEmail {
+func (h HTTP) setEmails(w http.ResponseWriter, r *http.Request, c *httpapi.Caller) error {
+	return h.replaceEmails(w, r, c, emailsForm, func(e form.Values) store.NewEmail {
 		return store.NewEmail{Address: e.Text("address"), Main: e.Bool("main")}
 	}, func(_ store.NewEmail, e store.StoredEmail) any {
 		if e.Known {
@@ -45,8 +45,8 @@ func (h HTTP) setEmails(w http.ResponseWriter, r *http.Request, _ *httpapi.Calle
 }
 
 // adminSetEmails is setEmails for who may say which are confirmed.
-func (h HTTP) adminSetEmails(w http.ResponseWriter, r *http.Request, _ *httpapi.Caller) error {
-	return h.replaceEmails(w, r, adminEmailsForm, func(e form.Values) store.NewEmail {
+func (h HTTP) adminSetEmails(w http.ResponseWriter, r *http.Request, c *httpapi.Caller) error {
+	return h.replaceEmails(w, r, c, adminEmailsForm, func(e form.Values) store.NewEmail {
 		n := store.NewEmail{Address: e.Text("address"), Main: e.Bool("main")}
 		if e.Get("confirmed") != nil {
 			confirmed := e.Bool("confirmed")
@@ -62,15 +62,18 @@ func (h HTTP) adminSetEmails(w http.ResponseWriter, r *http.Request, _ *httpapi.
 	})
 }
 
-// replaceEmails reads addresses, stores them for the user of the path, of
-// whichever tenant, and answers with what they are now.
-func (h HTTP) replaceEmails(w http.ResponseWriter, r *http.Request, schema *form.Schema,
+// replaceEmails reads addresses, stores them for the user of the path and
+// answers with what they are now.
+func (h HTTP) replaceEmails(w http.ResponseWriter, r *http.Request, c *httpapi.Caller, schema *form.Schema,
 	read func(form.Values) store.NewEmail, spell func(store.NewEmail, store.StoredEmail) any,
 ) error {
 	values, err := httpapi.ReadBody(r, schema, func(wrong *form.Errors) error {
 		return httpapi.InvalidBody(wrong, "invalid-data", "emails")
 	})
 	if err != nil {
+		return err
+	}
+	if err := h.hidden(r, c); err != nil {
 		return err
 	}
 	uuid := r.PathValue("user_uuid")

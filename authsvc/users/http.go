@@ -20,6 +20,7 @@ var Document []byte
 // HTTP is the resource on the wire.
 type HTTP struct {
 	Service *Service
+	Groups  httpapi.Groups
 	// Methods tells the authentication methods that there are now.
 	Methods func() idp.Methods
 	// Throttle slows down who guesses passwords; nil slows nobody down.
@@ -107,16 +108,49 @@ func (h HTTP) list(w http.ResponseWriter, r *http.Request, c *httpapi.Caller) er
 	return h.write(w, r, l, httpapi.FilteredFirst)
 }
 
-// listOfGroup lists the members of a group of any tenant, as on the reference:
-// who may ask is for the required access to say. A group that does not exist
-// has none.
-func (h HTTP) listOfGroup(w http.ResponseWriter, r *http.Request, _ *httpapi.Caller) error {
+// listOfGroup lists the members of a group whose tenant the caller sees. The
+// reference lets the holder of the access list those of any tenant; here, a
+// group out of sight has none, as one that does not exist.
+func (h HTTP) listOfGroup(w http.ResponseWriter, r *http.Request, c *httpapi.Caller) error {
 	l, err := groupListing.Read(r)
 	if err != nil {
 		return err
 	}
 	l.Everywhere, l.Group = true, r.PathValue("group_uuid")
+	g, err := h.Groups.GroupByUUID(r.Context(), l.Group)
+	known := false
+	if err == nil {
+		known, err = c.Knows(r.Context(), g.TenantUUID)
+	}
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	if !known {
+		return httpapi.WritePage(w, store.Page[store.Account]{}, httpapi.ItemsFirst, spell)
+	}
 	return h.write(w, r, l, httpapi.ItemsFirst)
+}
+
+// hidden is the 404 of a user whose tenant the caller does not see, nil for all
+// others, those included who do not exist. The reference asks for nobody's
+// tenant where passwords and addresses change: who may change those of the users
+// of one tenant could take the login of any user of any other, administrators of
+// the top tenant included, or have the mail that resets a password sent to
+// himself.
+func (h HTTP) hidden(r *http.Request, c *httpapi.Caller) error {
+	uuid := r.PathValue("user_uuid")
+	u, err := h.Service.Store.UserByUUID(r.Context(), uuid)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	known, err := c.Knows(r.Context(), u.TenantUUID)
+	if err == nil && !known {
+		err = httpapi.UnknownUser(uuid)
+	}
+	return err
 }
 
 func (h HTTP) write(w http.ResponseWriter, r *http.Request, l store.List, envelope []string) error {

@@ -8,12 +8,15 @@ import (
 	"github.com/wazo-edge/xivo-auth/authsvc/store"
 )
 
-// changePassword replaces the password of a user, of whichever tenant, for who
-// knows the old one. Guesses of it are slowed down as those of logins are: a
+// changePassword replaces the password of a user for who knows the old one.
+// Guesses of it are slowed down as those of logins are: a
 // stolen token must not be a way to find out the password it came from.
-func (h HTTP) changePassword(w http.ResponseWriter, r *http.Request, _ *httpapi.Caller) error {
+func (h HTTP) changePassword(w http.ResponseWriter, r *http.Request, c *httpapi.Caller) error {
 	values, err := httpapi.ReadBody(r, &passwordForm, invalid)
 	if err != nil {
+		return err
+	}
+	if err := h.hidden(r, c); err != nil {
 		return err
 	}
 	uuid, addr := r.PathValue("user_uuid"), h.ClientAddr(r)
