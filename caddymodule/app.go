@@ -73,6 +73,11 @@ type App struct {
 
 	Defaults
 
+	// ConfigSecrets shows the DSN of the store and the password of bootstrap
+	// in GET /config, as the historical service does: to everybody of the top
+	// tenant with auth.config.read. Default false: they are redacted.
+	ConfigSecrets bool `json:"config_secrets,omitempty"`
+
 	// CleanupInterval is how often expired tokens are removed from the
 	// store. Default 60s; less than a second: never.
 	CleanupInterval caddy.Duration `json:"cleanup_interval,omitempty"`
@@ -201,7 +206,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := a.loadSoft(ctx); err != nil {
+	if err := a.loadSoft(ctx, opener); err != nil {
 		return err
 	}
 	if err := a.loadServices(ctx.Slogger()); err != nil {
@@ -249,7 +254,7 @@ func (a *App) loadStore(ctx caddy.Context) (Opener, error) {
 	return opener, nil
 }
 
-func (a *App) loadSoft(ctx caddy.Context) error {
+func (a *App) loadSoft(ctx caddy.Context, st Opener) error {
 	set := authsvc.Settings{
 		Cache: cache.Limits{
 			MaxAge:       time.Duration(a.Cache.MaxAge),
@@ -264,7 +269,6 @@ func (a *App) loadSoft(ctx caddy.Context) error {
 		CleanupInterval:   time.Duration(a.CleanupInterval),
 		CleanupBatch:      a.CleanupBatch,
 		CORS:              httpapi.CORS{Disabled: a.CORS.Disabled, AllowHeaders: a.CORS.AllowHeaders},
-		Shown:             a.shown(),
 	}
 	if lifetime := set.TokenLifetime; lifetime != 0 && (lifetime < time.Second || lifetime%time.Second != 0) {
 		return fmt.Errorf("token_lifetime is %s: it is a positive number of whole seconds", lifetime)
@@ -308,6 +312,7 @@ func (a *App) loadSoft(ctx caddy.Context) error {
 		}
 		a.soft.bootstrap = &authsvc.Bootstrap{User: b.User, Password: pass}
 	}
+	a.soft.settings.Shown = a.shown(st)
 	return nil
 }
 

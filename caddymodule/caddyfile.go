@@ -54,6 +54,7 @@ func init() {
 //		tenant_default_group <slug> [<name>] {
 //			policy <slug> [off]
 //		}
+//		config_secrets
 //		cleanup_interval <duration>
 //		cleanup_batch <count>
 //		bootstrap <user> [<password>]
@@ -156,10 +157,9 @@ func (a *App) option(d *caddyfile.Dispenser, option string, seen once) (err erro
 	case "default_policy", "all_users_policy", "tenant_default_group":
 		err = a.Defaults.option(d, option)
 	case "user_admin_status":
-		a.UserAdminStatus = true
-		if d.NextArg() {
-			err = d.ArgErr()
-		}
+		err = flag(d, &a.UserAdminStatus)
+	case "config_secrets":
+		err = flag(d, &a.ConfigSecrets)
 	case "cleanup_interval":
 		err = duration(d, &a.CleanupInterval)
 	case "cleanup_batch":
@@ -187,7 +187,7 @@ func (a *App) option(d *caddyfile.Dispenser, option string, seen once) (err erro
 		err = a.Assertion.unmarshal(d)
 	default:
 		err = d.Errf("unknown option %q of xivo_auth: it is one of store, backend, cache, stale_if_error, feed, token_lifetime, "+
-			"default_user_policy, backend_policy, max_user_sessions, user_admin_status, default_policy, all_users_policy, tenant_default_group, cleanup_interval, cleanup_batch, bootstrap, xivo_uuid, startup_check, cors, service, assertion", option)
+			"default_user_policy, backend_policy, max_user_sessions, user_admin_status, default_policy, all_users_policy, tenant_default_group, config_secrets, cleanup_interval, cleanup_batch, bootstrap, xivo_uuid, startup_check, cors, service, assertion", option)
 	}
 	return err
 }

@@ -53,6 +53,21 @@ func TestConfig_Shown(t *testing.T) {
 	}
 }
 
+// Who wants it as the historical service has it sees the secrets.
+func TestConfig_Secrets(t *testing.T) {
+	const pass = "b00tstrap-9b2e"
+	t.Setenv("XIVO_AUTH_TEST_SECRET", pass)
+	n, w := newNode(t), theWorld(t)
+	token := n.mint(store.User{UUID: grant.InternalAuthID, TenantUUID: w.alice.TenantUUID}, "auth.config.#")
+	n.start("store sqlite <db>\nconfig_secrets\nbootstrap root {env.XIVO_AUTH_TEST_SECRET}", "http://:<port> {\n xivo_auth_api\n}")
+	r := n.do("GET", n.url("/0.1/config"), "", "X-Auth-Token", token)
+	for _, want := range []string{`"db_uri":"sqlite:` + n.db + `"`, `"bootstrap_user_password":"` + pass + `"`} {
+		if r.status != http.StatusOK || !strings.Contains(r.body, want) {
+			t.Errorf("%d %s, want %s", r.status, r.body, want)
+		}
+	}
+}
+
 // The debug switch shows what Caddy's log leaves out by its level, until it is
 // turned off again. It stays on over a reload.
 func TestConfig_Debug(t *testing.T) {
