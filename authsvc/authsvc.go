@@ -25,6 +25,7 @@ import (
 	"github.com/wazo-edge/xivo-auth/authsvc/idp"
 	"github.com/wazo-edge/xivo-auth/authsvc/ldap"
 	"github.com/wazo-edge/xivo-auth/authsvc/password"
+	"github.com/wazo-edge/xivo-auth/authsvc/policies"
 	"github.com/wazo-edge/xivo-auth/authsvc/revocation"
 	"github.com/wazo-edge/xivo-auth/authsvc/sessions"
 	"github.com/wazo-edge/xivo-auth/authsvc/slug"
@@ -212,11 +213,12 @@ func New(cfg Config, set Settings) (*Service, error) {
 		Defaults:    s.defaults.Load,
 	}.Routes()...)
 	routes = append(routes, users.HTTP{Service: s.Users, Groups: cfg.Store, Methods: s.Methods, Throttle: slow, ClientAddr: cfg.ClientAddr}.Routes()...)
+	routes = append(routes, policies.HTTP{Store: cfg.Store, Random: slug.Any}.Routes()...)
 	routes = append(routes, idp.HTTP{Store: cfg.Store, Methods: s.Methods}.Routes()...)
 	routes = append(routes, ldap.HTTP{Store: cfg.Store}.Routes()...)
 	routes = append(routes, config.HTTP{Settings: func() map[string]any { return *s.config.Load() }, Switches: switches}.Routes()...)
 	routes = append(routes, backends.Route(s.backends.Load), assertion.Route(s.signer.Load), httpapi.Status(), httpapi.Document(
-		config.Document, groups.Document, idp.Document, ldap.Document, tenants.Document, users.Document,
+		config.Document, groups.Document, idp.Document, ldap.Document, policies.Document, tenants.Document, users.Document,
 	))
 	s.mux = httpapi.NewMux(cfg.Log, cfg.Now, httpapi.Access{Grants: grants, Tenants: tree}, routes...)
 	s.Apply(set)

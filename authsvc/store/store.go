@@ -154,15 +154,6 @@ type Tokens interface {
 	DeleteUserSessions(ctx context.Context, authID string) ([]EndedToken, error)
 }
 
-// Policies answers what a user may do.
-type Policies interface {
-	// UserAccesses returns, in this order and with duplicates kept: the
-	// accesses of the policy named basePolicy ("" for none; looked up by
-	// name in any tenant, the first found), those of the policies of the
-	// user's groups, those of the user's own policies. One round trip.
-	UserAccesses(ctx context.Context, userUUID, basePolicy string) ([]string, error)
-}
-
 // Options are the settings both databases understand.
 type Options struct {
 	// MaxConns bounds the connection pool. Default 32.

@@ -9,6 +9,7 @@
 //	@ group NAME [tenant=NAME] [system-managed] [members=USER[,…]]
 //	@ user NAME [PASSWORD] [purpose=P] [tenant=NAME] [email=ADDRESS] [unconfirmed]
 //	            [disabled] [method=M] [access=A[,A…]] [group=NAME:A[,A…]]
+//	@ token NAME
 //	@ internal-token access=A[,A…]
 //	@ sessions NAME COUNT
 //	@ refresh-token NAME CLIENT [mobile] [metadata=JSON]
@@ -19,7 +20,9 @@
 //
 // tenant, user, policy, group and internal-token publish the new uuid as $NAME
 // in capitals, - as _; the top tenant is $MASTER, a tenant's group of all users
-// is $NAME_ALL.
+// is $NAME_ALL. token stores a token for a user, with what he may access at
+// this moment, and publishes it as $NAME_TOKEN: for conversations that are not
+// about logging in.
 package apitest
 
 import (
@@ -115,6 +118,8 @@ func (s *scene) directive(t testing.TB, words []string) {
 		s.group(t, o)
 	case "user":
 		s.user(t, o)
+	case "token":
+		s.token(t, o.word(0))
 	case "internal-token":
 		s.internalToken(t, o.list("access"))
 	case "sessions":
@@ -241,19 +246,40 @@ func (s *scene) user(t testing.TB, o options) {
 	s.publish(name, created.UUID)
 }
 
+func (s *scene) token(t testing.TB, name string) {
+	t.Helper()
+	u, err := s.Store.UserByUUID(t.Context(), s.uuid(t, name))
+	if err != nil {
+		t.Fatalf("token: %v", err)
+	}
+	accesses, err := s.Store.UserAccesses(t.Context(), u.UUID, "")
+	if err != nil {
+		t.Fatalf("token: %v", err)
+	}
+	s.publish(name+"_token", s.issued(t, u.TenantUUID, store.Token{
+		AuthID: u.UUID, Metadata: `{"tenant_uuid": "` + u.TenantUUID + `"}`, UserAgent: "transcript", ACL: accesses,
+	}))
+}
+
 // internalToken stores a token as the service issues them to itself: its auth
 // id is no user's, and its metadata says nothing.
 func (s *scene) internalToken(t testing.TB, accesses []string) {
 	t.Helper()
-	token, session, now := uuid.NewString(), uuid.NewString(), s.Clock.Now().Unix()
-	err := s.Store.CreateToken(t.Context(), store.Session{UUID: session, TenantUUID: s.vars["MASTER"]}, store.Token{
-		UUID: token, AuthID: "wazo-auth", IssuedAt: now, ExpiresAt: now + 3600, Metadata: "{}",
-		SessionUUID: session, UserAgent: "wazo-auth-internal", RemoteAddr: "127.0.0.1", ACL: accesses,
-	})
-	if err != nil {
-		t.Fatalf("internal token: %v", err)
+	s.publish("internal", s.issued(t, s.vars["MASTER"], store.Token{
+		AuthID: "wazo-auth", Metadata: "{}", UserAgent: "wazo-auth-internal", ACL: accesses,
+	}))
+}
+
+// issued stores a token that is good for an hour, and its session.
+func (s *scene) issued(t testing.TB, tenant string, token store.Token) (id string) {
+	t.Helper()
+	token.UUID, token.SessionUUID, token.RemoteAddr = uuid.NewString(), uuid.NewString(), "127.0.0.1"
+	token.IssuedAt = s.Clock.Now().Unix()
+	token.ExpiresAt = token.IssuedAt + 3600
+	if err := s.Store.CreateToken(t.Context(), store.Session{UUID: token.SessionUUID, TenantUUID: tenant}, token); err != nil {
+		t.Fatalf("token: %v", err)
 	}
-	s.vars["INTERNAL"] = token
+	return token.UUID
 }
 
 // sessions gives a user sessions without his logging in for each.

@@ -43,6 +43,7 @@ var allowed = map[string][]string{
 	"authsvc/config":         {"authsvc/form", "authsvc/httpapi"},
 	"authsvc/groups":         {"authsvc/form", "authsvc/httpapi", "authsvc/slug", "authsvc/store"},
 	"authsvc/idp":            {"authsvc/form", "authsvc/httpapi", "authsvc/store"},
+	"authsvc/policies":       {"authsvc/form", "authsvc/httpapi", "authsvc/slug", "authsvc/store"},
 	"authsvc/ldap":           {"authsvc/form", "authsvc/httpapi", "authsvc/store"},
 	"authsvc/store/sqlstore": {"authsvc/store"},
 	"authsvc/store/postgres": {"authsvc/store", "authsvc/store/sqlstore"},
@@ -52,7 +53,7 @@ var allowed = map[string][]string{
 	},
 	"authsvc": {
 		"authsvc/assertion", "authsvc/backends", "authsvc/cache", "authsvc/config", "authsvc/grant", "authsvc/groups", "authsvc/guard", "authsvc/httpapi",
-		"authsvc/idp", "authsvc/ldap", "authsvc/password", "authsvc/revocation", "authsvc/sessions", "authsvc/slug", "authsvc/store", "authsvc/tenants", "authsvc/throttle", "authsvc/tokens", "authsvc/users",
+		"authsvc/idp", "authsvc/ldap", "authsvc/password", "authsvc/policies", "authsvc/revocation", "authsvc/sessions", "authsvc/slug", "authsvc/store", "authsvc/tenants", "authsvc/throttle", "authsvc/tokens", "authsvc/users",
 	},
 }
 

@@ -86,6 +86,27 @@ var calls = []struct {
 	}},
 	{"DeleteLDAPConfig", func(ctx context.Context, b *bench) error { return b.DeleteLDAPConfig(ctx, newID()) }},
 	{"UserAccesses", func(ctx context.Context, b *bench) error { _, err := b.UserAccesses(ctx, newID(), "a"); return err }},
+	{"PolicyByUUID", func(ctx context.Context, b *bench) error { _, err := b.PolicyByUUID(ctx, newID(), newID()); return err }},
+	{"PolicyBySlug", func(ctx context.Context, b *bench) error { _, err := b.PolicyBySlug(ctx, newID(), "a"); return err }},
+	{"ListPolicies", func(ctx context.Context, b *bench) error {
+		_, err := b.ListPolicies(ctx, store.List{Tenant: newID()})
+		return err
+	}},
+	{"CreatePolicy", func(ctx context.Context, b *bench) error {
+		_, err := b.CreatePolicy(ctx, store.NewPolicy{TenantUUID: b.top, Name: "a", Slugs: []string{"a"}})
+		return err
+	}},
+	{"UpdatePolicy", func(ctx context.Context, b *bench) error {
+		_, err := b.UpdatePolicy(ctx, b.top, newID(), func(*store.Policy) error { return nil })
+		return err
+	}},
+	{"DeletePolicy", func(ctx context.Context, b *bench) error { return b.DeletePolicy(ctx, b.top, newID(), anybody) }},
+	{"AddPolicy", func(ctx context.Context, b *bench) error {
+		return b.AddPolicy(ctx, store.Holder{User: newID()}, newID())
+	}},
+	{"RemovePolicy", func(ctx context.Context, b *bench) error {
+		return b.RemovePolicy(ctx, store.Holder{User: newID()}, newID())
+	}},
 	{"IssueToken", func(ctx context.Context, b *bench) error { _, err := b.IssueToken(ctx, b.issue("a")); return err }},
 	{"IssueOfflineToken", func(ctx context.Context, b *bench) error {
 		_, err := b.IssueOfflineToken(ctx, b.issue("a"), store.RefreshToken{UUID: newID(), ClientID: "c", UserUUID: "a"})

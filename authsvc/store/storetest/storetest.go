@@ -46,7 +46,7 @@ type Opener func(t testing.TB, o store.Options) Fixture
 func Run(t *testing.T, open Opener) {
 	for _, group := range []map[string]func(*testing.T, *bench){
 		schemaCases, tokenCases, purgeCases, userCases, createCases, accessCases, faultCases, concurrencyCases,
-		loginCases, refreshCases, listCases, accountCases, directoryCases, groupCases, methodCases, ldapCases, defaultCases, tenantCases, tenantReadCases,
+		loginCases, refreshCases, listCases, accountCases, directoryCases, groupCases, policyCases, methodCases, ldapCases, defaultCases, tenantCases, tenantReadCases,
 		tenantAtOnceCases, indexCases, logCases,
 	} {
 		for name, test := range group {

@@ -1,0 +1,238 @@
+package policies
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/wazo-edge/xivo-auth/authsvc/form"
+	"github.com/wazo-edge/xivo-auth/authsvc/httpapi"
+	"github.com/wazo-edge/xivo-auth/authsvc/slug"
+	"github.com/wazo-edge/xivo-auth/authsvc/store"
+)
+
+// The fields of a body, in the order in which the first wrong one is told.
+var (
+	name        = form.Field{Name: "name", Kind: form.String{Min: 1, Max: 80}, Required: true}
+	description = form.Field{Name: "description", Kind: form.String{}, Nullable: true}
+	acl         = form.Field{Name: "acl", Kind: form.ListOf{Of: anAccess}}
+	templates   = form.Field{Name: "acl_templates", Kind: form.ListOf{Of: anAccess}}
+
+	// As long as Postgres can index it whatever its characters (2704 bytes).
+	anAccess = form.String{Max: 650}
+
+	newPolicy = form.Schema{Fields: []form.Field{
+		name, {Name: "slug", Kind: slug.Policy.Kind(), Nullable: true}, description, acl,
+		{Name: "shared", Kind: form.Boolean{}}, templates,
+	}}
+	newContent = form.Schema{Fields: []form.Field{name, description, acl, templates}}
+)
+
+// invalid is the 400 of a body, in the style of this resource.
+func invalid(wrong *form.Errors) error {
+	return httpapi.Reason(http.StatusBadRequest, "Invalid value supplied for field: "+wrong.Dict[0].Key.(string))
+}
+
+// content is what a client can change of a policy. templates tells that he has
+// called the ACL by its name of 2017, which counts where the other is not said.
+type content struct {
+	name        string
+	description *string
+	acl         []string
+	templates   bool
+}
+
+func contentOf(body form.Values) content {
+	c := content{name: body.Text("name"), acl: body.Strings("acl"), templates: body.Has("acl_templates") && !body.Has("acl")}
+	if text, ok := body.Get("description").(string); ok {
+		c.description = &text
+	}
+	if c.templates {
+		c.acl = body.Strings("acl_templates")
+	}
+	return c
+}
+
+// write answers with p to who has sent in.
+func (in content) write(w http.ResponseWriter, tenant string, p store.Policy) error {
+	out := spell(tenant)(p)
+	if in.templates {
+		out.Templates = &out.ACL
+	}
+	return httpapi.WriteValue(w, out)
+}
+
+func (h HTTP) create(w http.ResponseWriter, r *http.Request, c *httpapi.Caller) error {
+	body, err := httpapi.ReadBody(r, &newPolicy, invalid)
+	if err != nil {
+		return err
+	}
+	tenant, err := c.Tenant(r.Context())
+	if err != nil {
+		return err
+	}
+	in := contentOf(body)
+	if err := c.MayAdd(in.acl...); err != nil {
+		return err
+	}
+	slugs := []string{body.Text("slug")}
+	if body.Get("slug") == nil {
+		slugs = slug.Policy.Candidates(in.name, h.Random)
+	}
+	created, err := h.Store.CreatePolicy(r.Context(), store.NewPolicy{
+		TenantUUID: tenant, Name: in.name, Description: in.description, ACL: in.acl, Shared: body.Bool("shared"), Slugs: slugs,
+	})
+	if errors.Is(err, store.ErrNotFound) { // just deleted
+		err = httpapi.UnknownTenant(tenant)
+	}
+	if err != nil {
+		return orTaken(err, in.name)
+	}
+	return in.write(w, tenant, created)
+}
+
+// orTaken makes 409 of a conflict. It names the name even when it is the slug.
+func orTaken(err error, name string) error {
+	if !errors.Is(err, store.ErrConflict) {
+		return err
+	}
+	return httpapi.Reason(http.StatusConflict, `Policy "`+name+`" already exists`)
+}
+
+func (h HTTP) replace(by key) handler {
+	return func(w http.ResponseWriter, r *http.Request, c *httpapi.Caller) error {
+		tenant, err := c.Tenant(r.Context())
+		if err != nil {
+			return err
+		}
+		id, err := h.target(r, by, tenant)
+		if err != nil {
+			return err
+		}
+		body, err := httpapi.ReadBody(r, &newContent, invalid)
+		if err != nil {
+			return err
+		}
+		in := contentOf(body)
+		// All of them, also those that the policy has already: whoever writes
+		// a list of accesses vouches for it.
+		if err := c.MayAdd(in.acl...); err != nil {
+			return err
+		}
+		kept := make(map[string]bool, len(in.acl))
+		for _, access := range in.acl {
+			kept[access] = true
+		}
+		changed, err := h.Store.UpdatePolicy(r.Context(), tenant, id, func(p *store.Policy) error {
+			dropped := slices.DeleteFunc(p.ACL, func(access string) bool { return kept[access] })
+			if err := c.MayRemove(dropped...); err != nil {
+				return err
+			}
+			p.Name, p.Description, p.ACL = in.name, in.description, in.acl
+			return mayChange(*p)
+		})
+		if err != nil {
+			return orTaken(orUnknown(r, by, err), in.name)
+		}
+		return in.write(w, tenant, changed)
+	}
+}
+
+// target is the uuid of the policy of the path. By slug it is looked for at
+// once, by uuid when it is used.
+func (h HTTP) target(r *http.Request, by key, tenant string) (uuid string, err error) {
+	if by == byUUID {
+		return r.PathValue(string(by)), nil
+	}
+	p, err := h.find(r, by, tenant)
+	return p.UUID, err
+}
+
+// mayChange refuses to change what is not the tenant's own. The reference lets
+// the accesses of such a policy be changed one by one (routes.yml calls it a
+// bug): whoever may edit the policies of one tenant could give what he holds, or
+// with a negative access deny anything, to everybody in all other tenants.
+func mayChange(p store.Policy) error {
+	if readOnly(p) {
+		return httpapi.Reason(http.StatusForbidden, `Forbidden policy deletion: "`+p.UUID+`"`)
+	}
+	return nil
+}
+
+func (h HTTP) delete(by key) handler {
+	return func(w http.ResponseWriter, r *http.Request, c *httpapi.Caller) error {
+		tenant, err := c.Tenant(r.Context())
+		if err != nil {
+			return err
+		}
+		id, err := h.target(r, by, tenant)
+		if err != nil {
+			return err
+		}
+		err = h.Store.DeletePolicy(r.Context(), tenant, id, func(p store.Policy) error {
+			if err := c.MayRemove(p.ACL...); err != nil {
+				return err
+			}
+			return mayChange(p)
+		})
+		if err != nil {
+			return orUnknown(r, by, err)
+		}
+		httpapi.NoContent(w)
+		return nil
+	}
+}
+
+// change is one access that comes to a policy or goes.
+type change struct {
+	may func(c *httpapi.Caller, access ...string) error
+	do  func(p *store.Policy, access string) error
+}
+
+var (
+	add = change{(*httpapi.Caller).MayAdd, func(p *store.Policy, access string) error {
+		if slices.Contains(p.ACL, access) {
+			return httpapi.Reason(http.StatusConflict, "Policy already associated to "+access)
+		}
+		p.ACL = append(p.ACL, access)
+		return nil
+	}}
+	remove = change{(*httpapi.Caller).MayRemove, func(p *store.Policy, access string) error {
+		p.ACL = slices.DeleteFunc(p.ACL, func(a string) bool { return a == access })
+		return nil
+	}}
+)
+
+// edit changes the access that the parameter of the path is.
+func (h HTTP) edit(by key, parameter string, change change) handler {
+	return func(w http.ResponseWriter, r *http.Request, c *httpapi.Caller) error {
+		tenant, err := c.Tenant(r.Context())
+		if err != nil {
+			return err
+		}
+		id, err := h.target(r, by, tenant)
+		if err != nil {
+			return err
+		}
+		// An encoded slash is no slash, as for the reference's server.
+		access := strings.ToValidUTF8(strings.ReplaceAll(r.PathValue(parameter), "/", "%2F"), "\uFFFD")
+		if _, wrong := anAccess.Load(access); wrong != nil {
+			return invalid(&form.Errors{Dict: form.Dict{{Key: parameter, Value: wrong}}})
+		}
+		if err := change.may(c, access); err != nil {
+			return err
+		}
+		_, err = h.Store.UpdatePolicy(r.Context(), tenant, id, func(p *store.Policy) error {
+			if err := mayChange(*p); err != nil {
+				return err
+			}
+			return change.do(p, access)
+		})
+		if err != nil {
+			return orUnknown(r, by, err)
+		}
+		httpapi.NoContent(w)
+		return nil
+	}
+}
