@@ -100,53 +100,53 @@ func orTaken(err error, name string) error {
 	return httpapi.Reason(http.StatusConflict, `Policy "`+name+`" already exists`)
 }
 
-func (h HTTP) replace(by key) handler {
+// on finds the policy to change, and has do change it. By slug it is looked for
+// at once, by uuid when it is used: its uuid is that of the path.
+func (h HTTP) on(by key, do func(w http.ResponseWriter, r *http.Request, c *httpapi.Caller, tenant, uuid string) error) handler {
 	return func(w http.ResponseWriter, r *http.Request, c *httpapi.Caller) error {
 		tenant, err := c.Tenant(r.Context())
 		if err != nil {
 			return err
 		}
-		id, err := h.target(r, by, tenant)
-		if err != nil {
-			return err
-		}
-		body, err := httpapi.ReadBody(r, &newContent, invalid)
-		if err != nil {
-			return err
-		}
-		in := contentOf(body)
-		// All of them, also those that the policy has already: whoever writes
-		// a list of accesses vouches for it.
-		if err := c.MayAdd(in.acl...); err != nil {
-			return err
-		}
-		kept := make(map[string]bool, len(in.acl))
-		for _, access := range in.acl {
-			kept[access] = true
-		}
-		changed, err := h.Store.UpdatePolicy(r.Context(), tenant, id, func(p *store.Policy) error {
-			dropped := slices.DeleteFunc(p.ACL, func(access string) bool { return kept[access] })
-			if err := c.MayRemove(dropped...); err != nil {
+		uuid := r.PathValue(string(by))
+		if by == bySlug {
+			p, err := h.find(r, by, tenant)
+			if err != nil {
 				return err
 			}
-			p.Name, p.Description, p.ACL = in.name, in.description, in.acl
-			return mayChange(*p)
-		})
-		if err != nil {
-			return orTaken(orUnknown(r, by, err), in.name)
+			uuid = p.UUID
 		}
-		return in.write(w, tenant, changed)
+		return orUnknown(r, by, do(w, r, c, tenant, uuid))
 	}
 }
 
-// target is the uuid of the policy of the path. By slug it is looked for at
-// once, by uuid when it is used.
-func (h HTTP) target(r *http.Request, by key, tenant string) (uuid string, err error) {
-	if by == byUUID {
-		return r.PathValue(string(by)), nil
+func (h HTTP) replace(w http.ResponseWriter, r *http.Request, c *httpapi.Caller, tenant, uuid string) error {
+	body, err := httpapi.ReadBody(r, &newContent, invalid)
+	if err != nil {
+		return err
 	}
-	p, err := h.find(r, by, tenant)
-	return p.UUID, err
+	in := contentOf(body)
+	// All of them, also those that the policy has already: whoever writes a
+	// list of accesses vouches for it.
+	if err := c.MayAdd(in.acl...); err != nil {
+		return err
+	}
+	kept := make(map[string]bool, len(in.acl))
+	for _, access := range in.acl {
+		kept[access] = true
+	}
+	changed, err := h.Store.UpdatePolicy(r.Context(), tenant, uuid, func(p *store.Policy) error {
+		dropped := slices.DeleteFunc(p.ACL, func(access string) bool { return kept[access] })
+		if err := c.MayRemove(dropped...); err != nil {
+			return err
+		}
+		p.Name, p.Description, p.ACL = in.name, in.description, in.acl
+		return mayChange(*p)
+	})
+	if err != nil {
+		return orTaken(err, in.name)
+	}
+	return in.write(w, tenant, changed)
 }
 
 // mayChange refuses to change what is not the tenant's own. The reference lets
@@ -160,28 +160,18 @@ func mayChange(p store.Policy) error {
 	return nil
 }
 
-func (h HTTP) delete(by key) handler {
-	return func(w http.ResponseWriter, r *http.Request, c *httpapi.Caller) error {
-		tenant, err := c.Tenant(r.Context())
-		if err != nil {
+func (h HTTP) delete(w http.ResponseWriter, r *http.Request, c *httpapi.Caller, tenant, uuid string) error {
+	err := h.Store.DeletePolicy(r.Context(), tenant, uuid, func(p store.Policy) error {
+		if err := c.MayRemove(p.ACL...); err != nil {
 			return err
 		}
-		id, err := h.target(r, by, tenant)
-		if err != nil {
-			return err
-		}
-		err = h.Store.DeletePolicy(r.Context(), tenant, id, func(p store.Policy) error {
-			if err := c.MayRemove(p.ACL...); err != nil {
-				return err
-			}
-			return mayChange(p)
-		})
-		if err != nil {
-			return orUnknown(r, by, err)
-		}
-		httpapi.NoContent(w)
-		return nil
+		return mayChange(p)
+	})
+	if err != nil {
+		return err
 	}
+	httpapi.NoContent(w)
+	return nil
 }
 
 // change is one access that comes to a policy or goes.
@@ -206,15 +196,7 @@ var (
 
 // edit changes the access that the parameter of the path is.
 func (h HTTP) edit(by key, parameter string, change change) handler {
-	return func(w http.ResponseWriter, r *http.Request, c *httpapi.Caller) error {
-		tenant, err := c.Tenant(r.Context())
-		if err != nil {
-			return err
-		}
-		id, err := h.target(r, by, tenant)
-		if err != nil {
-			return err
-		}
+	return h.on(by, func(w http.ResponseWriter, r *http.Request, c *httpapi.Caller, tenant, uuid string) error {
 		// An encoded slash is no slash, as for the reference's server.
 		access := strings.ToValidUTF8(strings.ReplaceAll(r.PathValue(parameter), "/", "%2F"), "\uFFFD")
 		if _, wrong := anAccess.Load(access); wrong != nil {
@@ -223,16 +205,16 @@ func (h HTTP) edit(by key, parameter string, change change) handler {
 		if err := change.may(c, access); err != nil {
 			return err
 		}
-		_, err = h.Store.UpdatePolicy(r.Context(), tenant, id, func(p *store.Policy) error {
+		_, err := h.Store.UpdatePolicy(r.Context(), tenant, uuid, func(p *store.Policy) error {
 			if err := mayChange(*p); err != nil {
 				return err
 			}
 			return change.do(p, access)
 		})
 		if err != nil {
-			return orUnknown(r, by, err)
+			return err
 		}
 		httpapi.NoContent(w)
 		return nil
-	}
+	})
 }

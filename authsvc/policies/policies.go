@@ -51,8 +51,8 @@ func (h HTTP) Routes() []httpapi.Route {
 		path, access := "/0.1/policies/"+policy, "auth.policies."+policy
 		routes = append(routes,
 			httpapi.Route{Method: http.MethodGet, Path: path, ACL: access + ".read", HandleAs: h.get(by)},
-			httpapi.Route{Method: http.MethodPut, Path: path, ACL: access + ".update", HandleAs: h.replace(by)},
-			httpapi.Route{Method: http.MethodDelete, Path: path, ACL: access + ".delete", HandleAs: h.delete(by)},
+			httpapi.Route{Method: http.MethodPut, Path: path, ACL: access + ".update", HandleAs: h.on(by, h.replace)},
+			httpapi.Route{Method: http.MethodDelete, Path: path, ACL: access + ".delete", HandleAs: h.on(by, h.delete)},
 			httpapi.Route{Method: http.MethodPut, Path: path + "/acl/{access}", ACL: access + ".update", HandleAs: h.edit(by, "access", add)},
 			httpapi.Route{Method: http.MethodDelete, Path: path + "/acl/{access}", ACL: access + ".update", HandleAs: h.edit(by, "access", remove)},
 		)

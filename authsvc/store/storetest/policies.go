@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -47,7 +48,7 @@ func (b *bench) grove() *grove {
 	f.above = map[string][]int{f.tenants[0]: {}, f.tenants[1]: {0}, f.tenants[2]: {0, 1}, f.tenants[3]: {0}}
 	for i, tenant := range f.tenants {
 		for _, p := range []store.Policy{{Name: "own"}, {Name: "shared", Shared: true}, {Name: "config", ConfigManaged: true}} {
-			p.Name += fmt.Sprint(i)
+			p.Name += strconv.Itoa(i)
 			p.Slug, p.TenantUUID, p.ACL = "slug-"+p.Name, tenant, []string{p.Name, "x"}
 			slices.Sort(p.ACL)
 			f.policies = append(f.policies, f.storedPolicy(p))
@@ -402,14 +403,14 @@ func testPolicyRaces(t *testing.T, b *bench) {
 	created := make([]error, 2*n)
 	for i := range n {
 		all.Go(func() {
-			_, created[i] = b.CreatePolicy(t.Context(), store.NewPolicy{TenantUUID: a, Name: "name", Slugs: []string{fmt.Sprint(i)}})
+			_, created[i] = b.CreatePolicy(t.Context(), store.NewPolicy{TenantUUID: a, Name: "name", Slugs: []string{strconv.Itoa(i)}})
 		})
 		all.Go(func() {
 			tenant := a
 			if i%2 == 0 {
 				tenant = b.top
 			}
-			_, created[n+i] = b.CreatePolicy(t.Context(), store.NewPolicy{TenantUUID: tenant, Name: fmt.Sprint(i), Slugs: []string{"slug"}, Shared: i%2 == 0})
+			_, created[n+i] = b.CreatePolicy(t.Context(), store.NewPolicy{TenantUUID: tenant, Name: strconv.Itoa(i), Slugs: []string{"slug"}, Shared: i%2 == 0})
 		})
 		all.Go(func() {
 			_, err := b.UpdatePolicy(t.Context(), b.top, p.UUID, func(p *store.Policy) error {
