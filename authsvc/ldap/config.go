@@ -90,14 +90,16 @@ func (h HTTP) put(w http.ResponseWriter, r *http.Request, c *httpapi.Caller) err
 	if err != nil {
 		return err
 	}
-	v, err := httpapi.ReadBody(r, body, func(wrong *form.Errors) error {
-		return httpapi.Reason(http.StatusBadRequest, fmt.Sprint("Invalid value supplied for field: ", wrong.Dict[0].Key))
-	})
+	v, err := httpapi.ReadBody(r, body, func(wrong *form.Errors) error { return invalid(wrong.Dict[0].Key) })
 	if err != nil {
 		return err
 	}
 	stored, err := h.Store.ChangeLDAPConfig(r.Context(), tenant, func(c *store.LDAPConfig) error {
+		was := *c
 		fill(c, v)
+		if was.BindPassword != nil && !v.Has("bind_password") && way(was) != way(*c) {
+			return invalid("bind_password")
+		}
 		return nil
 	})
 	if err != nil {
@@ -107,6 +109,22 @@ func (h HTTP) put(w http.ResponseWriter, r *http.Request, c *httpapi.Caller) err
 		return err
 	}
 	return httpapi.WriteValue(w, spell(stored))
+}
+
+// invalid is the 400 of a field.
+func invalid(field any) error {
+	return httpapi.Reason(http.StatusBadRequest, fmt.Sprint("Invalid value supplied for field: ", field))
+}
+
+// way is where the password is sent, and who can listen. Whoever changes that
+// has to know the password: else he could have it sent to a server of his own,
+// though nothing tells him what it is (Keycloak CVE-2024-5967).
+func way(c store.LDAPConfig) string {
+	security := ""
+	if c.ProtocolSecurity != nil {
+		security = *c.ProtocolSecurity
+	}
+	return fmt.Sprintf("%s %q:%d", security, c.Host, c.Port)
 }
 
 // fill takes over what the client sent. What he may leave out keeps the value
