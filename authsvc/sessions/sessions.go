@@ -112,11 +112,7 @@ func (h HTTP) delete(w http.ResponseWriter, r *http.Request, c *httpapi.Caller) 
 }
 
 func (h HTTP) deleteOfUser(w http.ResponseWriter, r *http.Request, c *httpapi.Caller) error {
-	_, tenant, err := c.User(r.Context(), h.Store, r.PathValue("user_uuid"))
-	if err != nil {
-		return err
-	}
-	return h.end(w, r, tenant)
+	return h.endOf(w, r, c, r.PathValue("user_uuid"))
 }
 
 func (h HTTP) deleteOfSelf(w http.ResponseWriter, r *http.Request, c *httpapi.Caller) error {
@@ -124,15 +120,36 @@ func (h HTTP) deleteOfSelf(w http.ResponseWriter, r *http.Request, c *httpapi.Ca
 	if err != nil {
 		return err
 	}
-	_, tenant, err := c.User(r.Context(), h.Store, self)
+	return h.endOf(w, r, c, self)
+}
+
+// endOf is end for a session of this user; those of others are as ones that do
+// not exist. The reference ends them, too: with an access such as
+// auth.users.me.#, which users commonly have, anybody could log out everybody of
+// his tenant whose session he knows, and a session is no secret: upstreams and
+// logs are told of it.
+func (h HTTP) endOf(w http.ResponseWriter, r *http.Request, c *httpapi.Caller, user string) error {
+	_, tenant, err := c.User(r.Context(), h.Store, user)
 	if err != nil {
 		return err
+	}
+	none := int64(0)
+	found, err := h.Store.ListSessions(r.Context(), store.List{
+		Tenant: tenant, Recurse: true, User: user, Limit: &none,
+		Filters: map[string]any{"uuid": r.PathValue("session_uuid")},
+	})
+	if err != nil {
+		return err
+	}
+	if found.Filtered == 0 {
+		httpapi.NoContent(w)
+		return nil
 	}
 	return h.end(w, r, tenant)
 }
 
 // end deletes the session of the path. One that does not exist, or is out of
-// the tenant's sight, is no error; nor need it be that user's.
+// the tenant's sight, is no error.
 func (h HTTP) end(w http.ResponseWriter, r *http.Request, tenant string) error {
 	ended, err := h.Store.DeleteSession(r.Context(), r.PathValue("session_uuid"), tenant)
 	// Also beside an error: the rows may be gone and only the answer lost.

@@ -112,8 +112,9 @@ type ListedSession struct {
 
 // Sessions lists and deletes sessions.
 type Sessions interface {
-	// ListSessions orders by mobile, or by uuid when no order is asked for.
-	// l.User selects the sessions that have a token of that auth id.
+	// ListSessions orders by mobile, or by uuid when no order is asked for,
+	// and filters uuid. l.User selects the sessions that have a token of that
+	// auth id.
 	ListSessions(ctx context.Context, l List) (Page[ListedSession], error)
 	// DeleteSession removes the session with its tokens when it is of tenant
 	// or of one below it, and returns those tokens. A session that does not

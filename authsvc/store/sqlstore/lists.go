@@ -33,11 +33,12 @@ var sessionListing = listing[store.ListedSession]{
 	// its user, so that it is listed once.
 	from: `auth_session s left join auth_token t on t.session_uuid = s.uuid
 		and not exists (select 1 from auth_token o where o.session_uuid = s.uuid and o.uuid < t.uuid)`,
-	tenant: `s.tenant_uuid = $1`,
-	below:  `s.tenant_uuid in (select uuid from below)`,
-	user:   `exists (select 1 from auth_token o where o.session_uuid = s.uuid and o.auth_id = %s)`,
-	key:    `s.uuid collate "C"`,
-	orders: map[string]string{"mobile": `s.mobile`},
+	tenant:  `s.tenant_uuid = $1`,
+	below:   `s.tenant_uuid in (select uuid from below)`,
+	user:    `exists (select 1 from auth_token o where o.session_uuid = s.uuid and o.auth_id = %s)`,
+	key:     `s.uuid collate "C"`,
+	filters: map[string]string{"uuid": `s.uuid = %s`},
+	orders:  map[string]string{"mobile": `s.mobile`},
 	scan: func(rows *sql.Rows) (l store.ListedSession, err error) {
 		err = rows.Scan(&l.UUID, &l.Mobile, &l.TenantUUID, &l.AuthID)
 		return l, err

@@ -450,4 +450,14 @@ func testListSessions(t *testing.T, b *bench) {
 	equal(t, "of a user", list(store.List{Tenant: b.top, User: u.UUID}), []store.ListedSession{mine, both})
 	equal(t, "of a guest", list(store.List{Tenant: b.top, User: guest.UUID}), []store.ListedSession{both})
 	equal(t, "of the service", len(list(store.List{Tenant: b.top, User: "wazo-auth"})), 1)
+	for _, c := range []struct {
+		user, session   string
+		total, filtered int
+	}{{u.UUID, "2", 2, 1}, {guest.UUID, "2", 1, 1}, {guest.UUID, "1", 1, 0}, {"", "3", 3, 1}, {u.UUID, "3", 2, 0}, {u.UUID, "%", 2, 0}} {
+		p, err := b.ListSessions(t.Context(), store.List{
+			Tenant: b.top, Recurse: true, User: c.user, Filters: map[string]any{"uuid": c.session},
+		})
+		must(t, "ListSessions", err)
+		equal(t, fmt.Sprintf("one session: %+v", c), [3]int{p.Total, p.Filtered, len(p.Items)}, [3]int{c.total, c.filtered, c.filtered})
+	}
 }
