@@ -84,8 +84,11 @@ func (h HTTP) change(w http.ResponseWriter, r *http.Request, c *httpapi.Caller, 
 	return nil
 }
 
+// maxMany is how many users a body may name: each is looked for.
+const maxMany = 1000
+
 var many = &form.Schema{Fields: []form.Field{
-	{Name: "users", Required: true, Kind: form.ListOf{Of: form.Object{Schema: &form.Schema{Fields: []form.Field{
+	{Name: "users", Required: true, Kind: form.ListOf{Max: maxMany, Of: form.Object{Schema: &form.Schema{Fields: []form.Field{
 		{Name: "uuid", Kind: form.String{}, Required: true},
 	}}}}},
 }}

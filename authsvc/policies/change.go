@@ -12,12 +12,17 @@ import (
 	"github.com/wazo-edge/xivo-auth/authsvc/store"
 )
 
+// maxAccesses is how many accesses a body may have. While they are stored no
+// policy or tenant can be created anywhere, each new one stays in the database
+// for ever, and all are copied into every token of who has the policy.
+const maxAccesses = 4096
+
 // The fields of a body, in the order in which the first wrong one is told.
 var (
 	name        = form.Field{Name: "name", Kind: form.String{Min: 1, Max: 80}, Required: true}
 	description = form.Field{Name: "description", Kind: form.String{}, Nullable: true}
-	acl         = form.Field{Name: "acl", Kind: form.ListOf{Of: anAccess}}
-	templates   = form.Field{Name: "acl_templates", Kind: form.ListOf{Of: anAccess}}
+	acl         = form.Field{Name: "acl", Kind: form.ListOf{Of: anAccess, Max: maxAccesses}}
+	templates   = form.Field{Name: "acl_templates", Kind: form.ListOf{Of: anAccess, Max: maxAccesses}}
 
 	// As long as Postgres can index it whatever its characters (2704 bytes).
 	anAccess = form.String{Max: 650}

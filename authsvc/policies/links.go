@@ -116,7 +116,7 @@ func (h HTTP) listOfUser(w http.ResponseWriter, r *http.Request, c *httpapi.Call
 	u, err := h.Store.UserByUUID(r.Context(), l.User)
 	seen := false
 	if err == nil {
-		seen, err = c.Sees(r.Context(), c.Grant.Tenant(), u.TenantUUID)
+		seen, err = c.Knows(r.Context(), u.TenantUUID)
 	}
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err

@@ -11,6 +11,10 @@ import (
 	"github.com/wazo-edge/xivo-auth/authsvc/store"
 )
 
+// maxDomains is how many domain names a tenant may have: while they are stored, no
+// tenant can be created or changed.
+const maxDomains = 1000
+
 // createForm is the body of POST.
 var createForm = form.Schema{Fields: slices.Insert(slices.Clone(updateForm.Fields), 2,
 	form.Field{Name: "slug", Kind: slug.Tenant.Kind(), Nullable: true})}
@@ -22,7 +26,7 @@ var updateForm = form.Schema{Fields: []form.Field{
 	{Name: "contact", Kind: form.UUID{}, Nullable: true},
 	text("phone", 32),
 	{Name: "default_authentication_method", Kind: form.String{}, Default: store.MethodNative},
-	{Name: "domain_names", Kind: form.ListOf{Of: form.String{Pattern: domainPattern{}}}},
+	{Name: "domain_names", Kind: form.ListOf{Of: form.String{Pattern: domainPattern{}}, Max: maxDomains}},
 	{Name: "address", Kind: form.Object{Schema: &addressForm}},
 }}
 
