@@ -43,7 +43,7 @@ type plan struct {
 
 var (
 	full = plan{
-		rounds: 7, slot: 1600 * time.Millisecond, openRounds: 3, openSlot: 4 * time.Second, part: .4,
+		rounds: 5, slot: 1600 * time.Millisecond, openRounds: 3, openSlot: 4 * time.Second, part: .4,
 		conns: []int{1, 16, 64, 512}, grants: []int{1000, 100_000, 1_000_000}, tenants: []int{2, 1000, 10_000, 100_000},
 		missed: 300_000, revocations: 300, storm: 1000, stormFor: 20 * time.Second, profile: 5 * time.Second,
 	}

@@ -110,7 +110,7 @@ func readProfiles(ctx context.Context, rungs []rung, dir string) (list []Profile
 		if p.Top, err = pprofTop(ctx, "-nodecount=15", file); err != nil {
 			return nil, err
 		}
-		if p.Ours, err = pprofTop(ctx, "-cum", "-nodecount=15", "-show=xivo-auth", file); err != nil {
+		if p.Ours, err = pprofTop(ctx, "-cum", "-nodecount=15", "-show=wazo-edge/xivo-auth/", file); err != nil {
 			return nil, err
 		}
 		list = append(list, p)

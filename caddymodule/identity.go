@@ -7,6 +7,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/wazo-edge/xivo-auth/authsvc/grant"
 	"github.com/wazo-edge/xivo-auth/authsvc/guard"
@@ -100,14 +101,19 @@ func withoutManaged(values []string) []string {
 	return kept
 }
 
-// identity is who an allowed request is from.
+// identity is who an allowed request is from. It is allocated once for all that
+// is told about it.
 type identity struct {
 	authID, session, tenant, purpose string
 	user, degraded                   bool
+
+	// values are the same once more: handlers behind the guard may rewrite
+	// headers in place, which must not change what is logged.
+	values [4]string
 }
 
-func identityOf(d *guard.Decision) identity {
-	id := identity{purpose: d.Grant.Purpose(), user: d.Grant.IsUser(), degraded: d.State == grant.Degraded}
+func identityOf(d *guard.Decision) *identity {
+	id := &identity{purpose: d.Grant.Purpose(), user: d.Grant.IsUser(), degraded: d.State == grant.Degraded}
 	id.authID, id.session, id.tenant = d.Grant.Identity()
 	if d.Tenant != "" {
 		id.tenant = d.Tenant
@@ -125,7 +131,8 @@ func effectiveTenant(d *guard.Decision) string {
 
 // setHeaders tells the upstream. What is not known has no header.
 func (id *identity) setHeaders(h http.Header) {
-	values := [...]string{id.authID, id.session, id.tenant, id.purpose}
+	id.values = [...]string{id.authID, id.session, id.tenant, id.purpose}
+	values := &id.values
 	h[headerID] = values[0:1:1]
 	h[headerSession] = values[1:2:2]
 	if id.tenant != "" {
@@ -144,37 +151,45 @@ func (id *identity) setHeaders(h http.Header) {
 
 // setPlaceholders answers {http.auth.user.*} when they are asked for: filling
 // them in for every request would cost more than the decision.
-func (id identity) setPlaceholders(r *http.Request) {
-	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	if !ok {
-		return
+func (id *identity) setPlaceholders(r *http.Request) {
+	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		repl.Map(id.placeholder)
 	}
-	repl.Map(func(key string) (any, bool) {
-		name, ours := strings.CutPrefix(key, "http.auth.user.")
-		if !ours {
-			return nil, false
-		}
-		switch name {
-		case "id":
-			return id.authID, true
-		case "tenant":
-			return id.tenant, true
-		case "session":
-			return id.session, true
-		case "purpose":
-			return id.purpose, true
-		}
+}
+
+// placeholder implements [caddy.ReplacerFunc].
+func (id *identity) placeholder(key string) (any, bool) {
+	name, ours := strings.CutPrefix(key, "http.auth.user.")
+	if !ours {
 		return nil, false
-	})
+	}
+	switch name {
+	case "id":
+		return id.authID, true
+	case "tenant":
+		return id.tenant, true
+	case "session":
+		return id.session, true
+	case "purpose":
+		return id.purpose, true
+	}
+	return nil, false
 }
 
 // setLogFields adds tenant and session to the access log, which takes user_id
-// from the placeholder.
+// from the placeholder. Both are one field until somebody writes them: most
+// requests are logged nowhere.
 func (id *identity) setLogFields(r *http.Request) {
 	if extra, ok := r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
-		extra.Add(zap.String("tenant_uuid", id.tenant))
-		extra.Add(zap.String("session_uuid", id.session))
+		extra.Add(zap.Inline(id))
 	}
+}
+
+// MarshalLogObject implements [zapcore.ObjectMarshaler].
+func (id *identity) MarshalLogObject(to zapcore.ObjectEncoder) error {
+	to.AddString("tenant_uuid", id.tenant)
+	to.AddString("session_uuid", id.session)
+	return nil
 }
 
 // withoutCookie takes one cookie out of the requests' Cookie headers.
