@@ -3,6 +3,7 @@
 
 GO            ?= go
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+SWAGGER       := github.com/go-swagger/go-swagger/cmd/swagger@v0.33.1
 # Left out of the binary: drivers of databases nobody here uses.
 TAGS          := nobadger,nomysql,nopgx
 FUZZTIME      ?= 60s
@@ -29,8 +30,11 @@ test: ## Run all tests, with the race detector, over a private Postgres
 chaos: ## Break three nodes and their Postgres for 5 minutes, and judge what they answered
 	$(GO) test -tags $(TAGS) -count 1 -v -timeout 20m -run '^TestChaos' ./internal/chaos -chaos.duration 5m
 
-lint: ## Check style, mistakes and the arrows between packages
+lint: ## Check style, mistakes, the arrows between packages and the OpenAPI document
 	$(GO) run $(GOLANGCI_LINT) run ./...
+	@mkdir -p .cache
+	$(GO) run -tags $(TAGS) ./internal/apidoc >.cache/api.yml
+	$(GO) run $(SWAGGER) validate .cache/api.yml
 
 fmt: ## Format the code
 	$(GO) run $(GOLANGCI_LINT) fmt ./...

@@ -3,7 +3,7 @@ package authsvc_test
 import (
 	"net/http/httptest"
 	"path/filepath"
-	"slices"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -15,7 +15,9 @@ import (
 )
 
 // TestDocumentMatchesRoutes: the document that the API serves lists the
-// operations it serves, and no others.
+// operations it serves, and no others, each with the access it requires. A path
+// that takes a uuid or a slug is two routes and, since OpenAPI knows no such
+// difference, one in the document.
 func TestDocumentMatchesRoutes(t *testing.T) {
 	t.Parallel()
 	db, err := sqlite.Open(filepath.Join(t.TempDir(), "auth.db"), store.Options{})
@@ -41,28 +43,52 @@ func TestDocumentMatchesRoutes(t *testing.T) {
 	if err := yaml.Unmarshal(w.Body.Bytes(), &doc); err != nil || doc.BasePath != "/0.1" {
 		t.Fatalf("%d, base path %q: %v", w.Code, doc.BasePath, err)
 	}
-	var documented, served []string
+	documented, served := map[string]string{}, map[string]string{}
 	for path, item := range doc.Paths {
-		for key := range item {
-			if key != "parameters" {
-				documented = append(documented, strings.ToUpper(key)+" "+doc.BasePath+path)
+		for key, operation := range item {
+			if key == "parameters" {
+				continue
 			}
+			var o struct{ Description string }
+			if err := operation.Decode(&o); err != nil {
+				t.Fatal(err)
+			}
+			acl := ""
+			if m := requiredACL.FindStringSubmatch(o.Description); m != nil {
+				acl = m[1]
+			}
+			documented[strings.ToUpper(key)+" "+doc.BasePath+path] = acl
 		}
 	}
 	for _, r := range svc.Routes() {
-		served = append(served, r.Method+" "+r.Path)
+		served[r.Method+" "+r.Path] = r.ACL
+	}
+	for op, acl := range served {
+		bySlug := strings.ReplaceAll(op, "{policy_uuid}", "{policy_slug}")
+		if other, both := served[bySlug]; both && bySlug != op {
+			if strings.ReplaceAll(acl, "{policy_uuid}", "{policy_slug}") != other {
+				t.Errorf("%s requires %s, and %s %s", op, acl, bySlug, other)
+			}
+			delete(served, bySlug)
+			delete(served, op)
+			served[strings.ReplaceAll(op, "{policy_uuid}", "{policy}")] = strings.ReplaceAll(acl, "{policy_uuid}", "{policy}")
+		}
 	}
 	if len(served) == 0 {
 		t.Fatal("nothing is served")
 	}
-	for _, op := range served {
-		if !slices.Contains(documented, op) {
+	for op, acl := range served {
+		if says, ok := documented[op]; !ok {
 			t.Errorf("%s is served and not documented", op)
+		} else if says != acl {
+			t.Errorf("%s requires %q, the document says %q", op, acl, says)
 		}
 	}
-	for _, op := range documented {
-		if !slices.Contains(served, op) {
+	for op := range documented {
+		if _, ok := served[op]; !ok {
 			t.Errorf("%s is documented and not served", op)
 		}
 	}
 }
+
+var requiredACL = regexp.MustCompile("\\*\\*Required ACL:\\*\\* `([^`]+)`")

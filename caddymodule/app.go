@@ -295,7 +295,7 @@ func (a *App) loadSoft(ctx caddy.Context, st Opener) error {
 		}
 	}
 	var err error
-	if set.Defaults, err = a.Defaults.load(); err != nil {
+	if set.Defaults, err = a.loadDefaults(); err != nil {
 		return err
 	}
 	if set.Assertion, err = a.Assertion.signer(); err != nil {

@@ -58,8 +58,8 @@ type DefaultGroup struct {
 // maxSlug is the size of the columns for slugs and names, in characters.
 const maxSlug = 80
 
-// load checks them. It returns nil when none is given.
-func (c *Defaults) load() (*store.Defaults, error) {
+// loadDefaults checks them. It returns nil when none is given.
+func (c *Defaults) loadDefaults() (*store.Defaults, error) {
 	if c.DefaultPolicies == nil && c.AllUsersPolicies == nil && c.TenantDefaultGroups == nil {
 		return nil, nil
 	}

@@ -80,7 +80,7 @@ func TestDefaults_Refused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d, err := c.defaults.load()
+			d, err := c.defaults.loadDefaults()
 			if c.ok != (err == nil) {
 				t.Errorf("error %v", err)
 			}

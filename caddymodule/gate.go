@@ -149,7 +149,7 @@ func (g *Gate) logOutage(err error) {
 }
 
 // logShadow tells what would have been refused.
-func (g *Gate) logShadow(d *guard.Decision, method string) {
+func (g *Gate) logShadow(ctx context.Context, d *guard.Decision, method string) {
 	attrs := make([]slog.Attr, 0, 6)
 	attrs = append(attrs, slog.String("service", d.Service()), slog.String("method", method), slog.String("reason", string(d.Reason)))
 	if d.Route != nil {
@@ -161,7 +161,7 @@ func (g *Gate) logShadow(d *guard.Decision, method string) {
 	if d.Required != "" {
 		attrs = append(attrs, slog.String("required_access", d.Required))
 	}
-	g.log.LogAttrs(nil, slog.LevelInfo, "shadow: this request would have been refused", attrs...) //nolint:staticcheck // no context: nothing of it is logged
+	g.log.LogAttrs(ctx, slog.LevelInfo, "shadow: this request would have been refused", attrs...)
 }
 
 // status are the statuses a gate refuses with.

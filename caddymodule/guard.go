@@ -102,7 +102,7 @@ func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 			g.refuse(w, &d, g.status)
 			return nil
 		}
-		g.logShadow(&d, method)
+		g.logShadow(r.Context(), &d, method)
 		return next.ServeHTTP(w, r)
 	}
 	if g.DropToken {

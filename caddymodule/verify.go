@@ -99,7 +99,7 @@ func (v *Verify) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.H
 			v.refuse(w, &d, verifyStatus)
 			return nil
 		}
-		v.logShadow(&d, method)
+		v.logShadow(r.Context(), &d, method)
 	}
 	if d.Verdict == guard.Allow {
 		id := identityOf(&d)

@@ -2,6 +2,7 @@ package users
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/wazo-edge/xivo-auth/authsvc/form"
 	"github.com/wazo-edge/xivo-auth/authsvc/httpapi"
@@ -25,7 +26,7 @@ var (
 		{Name: "enabled", Kind: form.Boolean{}, Default: true},
 	}}
 
-	newForm = form.Schema{Fields: append(userForm.Fields[:len(userForm.Fields):len(userForm.Fields)],
+	newForm = form.Schema{Fields: append(slices.Clip(userForm.Fields),
 		form.Field{Name: "uuid", Kind: form.UUID{}},
 		form.Field{Name: "password", Kind: form.String{Min: 1}, Nullable: true},
 		form.Field{Name: "email_address", Kind: form.Email{}, Nullable: true},

@@ -4,6 +4,7 @@ import (
 	_ "embed" // the document
 	"errors"
 	"net/http"
+	"slices"
 
 	"github.com/wazo-edge/xivo-auth/authsvc/form"
 	"github.com/wazo-edge/xivo-auth/authsvc/httpapi"
@@ -90,7 +91,7 @@ var (
 	filters = []form.Field{
 		text("uuid"), text("username"), text("firstname"), text("lastname"), text("purpose"), text("email_address"),
 	}
-	listing = httpapi.NewListing([]string{"username", "firstname", "lastname"}, true, append(filters[:len(filters):len(filters)],
+	listing = httpapi.NewListing([]string{"username", "firstname", "lastname"}, true, append(slices.Clip(filters),
 		text("group_uuid"), text("policy_uuid"), text("policy_slug"), text("has_policy_uuid"), text("has_policy_slug"))...)
 	groupListing = httpapi.NewListing([]string{"username"}, true, filters...)
 )

@@ -38,7 +38,7 @@ func (b *bench) held(group string) (slugs []string) {
 	rows, err := b.DB.QueryContext(b.t.Context(), b.Rebind(`select p.slug from auth_policy p join auth_group_policy gp on gp.policy_uuid = p.uuid
 where gp.group_uuid = $1`), group)
 	must(b.t, "policies of a group", err)
-	defer rows.Close()
+	defer func() { _ = rows.Close() }()
 	for rows.Next() {
 		var slug string
 		must(b.t, "policies of a group", rows.Scan(&slug))
@@ -64,7 +64,7 @@ func (b *bench) grants(slug string) string {
 	rows, err := b.DB.QueryContext(b.t.Context(), b.Rebind(`select a.access from auth_access a join auth_policy_access pa on pa.access_id = a.id
 join auth_policy p on p.uuid = pa.policy_uuid where p.slug = $1 and p.tenant_uuid = $2`), slug, b.top)
 	must(b.t, "accesses", err)
-	defer rows.Close()
+	defer func() { _ = rows.Close() }()
 	var list []string
 	for rows.Next() {
 		var a string

@@ -157,7 +157,7 @@ func wantSame(t testing.TB, what string, err, target error) {
 	gotTaken, conflict := errors.AsType[*store.ConflictError](err)
 	gotNobody, reference := errors.AsType[*store.ReferenceError](err)
 	switch {
-	case isConflict && !(conflict && *gotTaken == *taken), isReference && !(reference && *gotNobody == *nobody), !isReference && reference:
+	case isConflict && (!conflict || *gotTaken != *taken), isReference && (!reference || *gotNobody != *nobody), !isReference && reference:
 		t.Errorf("%s: got error %v, want %#v", what, err, target)
 	case !isConflict && !isReference:
 		want(t, what, err, target)
