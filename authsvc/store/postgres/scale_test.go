@@ -1,7 +1,6 @@
 package postgres_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -59,9 +58,9 @@ const (
 	policies = 3
 	refresh  = 5
 
-	leaf  = 900  // a tenant six deep with none below it
+	leaf  = 901  // a tenant six deep with none below it
 	large = 2    // the tenant with 10 000 users
-	user  = 4901 // of tenant 901, in three ways a holder of policies
+	user  = 4901 // of that tenant, in three ways a holder of policies
 )
 
 // node is a node of a plan as Postgres prints it.
@@ -187,6 +186,30 @@ func TestPlansAtScale(t *testing.T) {
 			_, err := s.ListGroups(ctx, of(leaf, map[string]any{"policy_slug": "policy-1500"}))
 			return err
 		}},
+		{"ListPolicies/tenant", func() error { _, err := s.ListPolicies(ctx, of(leaf, nil)); return err }},
+		{"ListPolicies/of a user", func() error {
+			_, err := s.ListPolicies(ctx, store.List{Everywhere: true, User: nth(users, user)})
+			return err
+		}},
+		{"ListPolicies/of a group", func() error {
+			_, err := s.ListPolicies(ctx, store.List{Everywhere: true, Group: nth(groups, 1002)})
+			return err
+		}},
+		{"PolicyByUUID", func() error { _, err := s.PolicyByUUID(ctx, nth(tenants, leaf), nth(policies, leaf)); return err }},
+		{"PolicyBySlug", func() error { _, err := s.PolicyBySlug(ctx, nth(tenants, leaf), "policy-56"); return err }},
+		{"CreatePolicy", func() error {
+			_, err := s.CreatePolicy(ctx, store.NewPolicy{
+				TenantUUID: nth(tenants, leaf), Name: "new", Slugs: []string{"new"}, ACL: []string{"service1.resource1.read"},
+			})
+			return err
+		}},
+		{"CreateUser", func() error {
+			_, err := s.CreateUser(ctx, store.NewUser{
+				User:  store.User{Username: "new", TenantUUID: nth(tenants, leaf), Purpose: store.PurposeUser},
+				Email: "new@example.org",
+			})
+			return err
+		}},
 		{"ListTenants/below", func() error { _, err := s.ListTenants(ctx, below(50)); return err }},
 	}
 	for filter, value := range map[string]string{
@@ -219,58 +242,119 @@ func TestPlansAtScale(t *testing.T) {
 }
 
 // TestCascadesAtScale deletes for good, where foreign keys make the server run
-// statements that no plan shows, and holds what it counted as read.
+// statements that no plan shows, and holds against it what the server counted.
 func TestCascadesAtScale(t *testing.T) {
 	t.Parallel()
 	s := newScaled(t)
 	ctx := t.Context()
-	for name, op := range map[string]func(context.Context) error{
-		"DeleteUser":  func(ctx context.Context) error { _, err := s.DeleteUser(ctx, nth(users, user)); return err },
-		"DeleteGroup": func(ctx context.Context) error { return s.DeleteGroup(ctx, nth(groups, 1002)) },
+	policy := postgres.Statement{Query: `delete from auth_policy where uuid = $1`, Args: []any{nth(policies, 902)}}
+	for _, c := range []struct {
+		name string
+		st   postgres.Statement
+		op   func() error
+	}{
+		{"DeleteUser", postgres.Statement{Query: `delete from auth_user where uuid = $1`, Args: []any{nth(users, user)}}, func() error {
+			_, err := s.DeleteUser(ctx, nth(users, user))
+			return err
+		}},
+		{"DeleteGroup", postgres.Statement{Query: `delete from auth_group where uuid = $1`, Args: []any{nth(groups, 1002)}}, func() error {
+			return s.DeleteGroup(ctx, nth(groups, 1002))
+		}},
+		{"DeletePolicy", policy, func() error {
+			return s.DeletePolicy(ctx, nth(tenants, 902), nth(policies, 902), func(store.Policy) error { return nil })
+		}},
 	} {
-		s.sent.Take()
-		if err := op(ctx); err != nil {
-			t.Errorf("%s: %v", name, err)
+		if read := s.scanned(t, c.st); len(read) > 0 {
+			t.Errorf("%s scans %v", c.name, read)
 		}
-		s.replay(t, name, explained(s.sent.Take()))
+		s.sent.Take()
+		if err := c.op(); err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		for _, st := range explained(s.sent.Take()) {
+			if n, text := s.plan(t, st); len(n.whole()) > 0 {
+				t.Errorf("%s reads all of %v: %s\n%s", c.name, n.whole(), st.Query, text)
+			}
+		}
 	}
-	s.replay(t, "deleting a policy", []postgres.Statement{{Query: `delete from auth_policy where uuid = $1`, Args: []any{nth(policies, 902)}}})
-	s.replay(t, "deleting a user", []postgres.Statement{{Query: `delete from auth_user where uuid = $1`, Args: []any{nth(users, 4902)}}})
-	s.replay(t, "deleting a group", []postgres.Statement{{Query: `delete from auth_group where uuid = $1`, Args: []any{nth(groups, 1003)}}})
+	// That this would be seen.
+	if err := s.RemoveIndexes(ctx); err != nil {
+		t.Fatal(err)
+	}
+	policy.Args = []any{nth(policies, 903)}
+	if read := s.scanned(t, policy); !slices.Equal(read, []string{"auth_group_policy", "auth_user_policy"}) {
+		t.Errorf("without our indexes the deletion of a policy scans %v", read)
+	}
 }
 
-// replay runs statements in a transaction that counts the rows read by
-// scanning tables from one end to the other.
-func (s scaled) replay(t *testing.T, name string, statements []postgres.Statement) {
+// scanned runs a statement, undoes it, and returns the tables of which rows were
+// read by scanning from one end to the other.
+func (s scaled) scanned(t *testing.T, st postgres.Statement) (tables []string) {
 	t.Helper()
 	tx, err := s.DB().BeginTx(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = tx.Rollback() }()
-	for _, st := range statements {
-		if _, err := tx.ExecContext(t.Context(), st.Query, st.Args...); err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
+	if res, err := tx.ExecContext(t.Context(), st.Query, st.Args...); err != nil {
+		t.Fatal(err)
+	} else if n, err := res.RowsAffected(); n != 1 {
+		t.Fatalf("%s touches %d rows, %v", st.Query, n, err)
 	}
-	rs, err := tx.QueryContext(t.Context(), `select relname, seq_tup_read from pg_stat_xact_user_tables where seq_tup_read > 0`)
+	read, err := sqlstore.Strings(t.Context(), tx, `select relname from pg_stat_xact_user_tables where seq_tup_read > 0 order by relname`)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = rs.Close() }()
-	for rs.Next() {
-		var (
-			table string
-			read  int
-		)
-		if err := rs.Scan(&table, &read); err != nil {
-			t.Fatal(err)
-		}
-		if slices.Contains(grows, table) {
-			t.Errorf("%s reads %d rows by scanning %s", name, read, table)
+	return slices.DeleteFunc(read, func(table string) bool { return !slices.Contains(grows, table) })
+}
+
+// BenchmarkScale measures reads in the database of [scaled]. The figures are in
+// docs/operations.md.
+func BenchmarkScale(b *testing.B) {
+	s := newScaled(b)
+	ctx := b.Context()
+	limit := int64(100)
+	accounts := func(tenant int, offset int64, recurse bool) func() error {
+		return func() error {
+			page, err := s.ListAccounts(ctx, store.List{Tenant: nth(tenants, tenant), Recurse: recurse, Limit: &limit, Offset: offset})
+			if err == nil && len(page.Items) == 0 {
+				err = store.ErrNotFound
+			}
+			return err
 		}
 	}
-	if err := rs.Err(); err != nil {
-		t.Fatal(err)
+	for _, c := range []struct {
+		name string
+		op   func() error
+	}{
+		{"login/username", func() error { _, err := s.CredentialsByLogin(ctx, "user-77"); return err }},
+		{"login/address", func() error { _, err := s.CredentialsByLogin(ctx, "user-77@example.org"); return err }},
+		{"UserAccesses", func() error { _, err := s.UserAccesses(ctx, nth(users, user), "policy-1"); return err }},
+		{"users/leaf", accounts(leaf, 0, false)},
+		{"users/large", accounts(large, 0, false)},
+		{"users/large/offset 9000", accounts(large, 9000, false)},
+		{"users/all", accounts(1, 0, true)},
+		{"users/all/offset 90000", accounts(1, 90000, true)},
+		{"groups/all", func() error {
+			_, err := s.ListGroups(ctx, store.List{Tenant: nth(tenants, 1), Recurse: true, Limit: &limit})
+			return err
+		}},
+		{"policies/leaf", func() error {
+			_, err := s.ListPolicies(ctx, store.List{Tenant: nth(tenants, leaf), Limit: &limit})
+			return err
+		}},
+		{"tenants/all", func() error {
+			_, err := s.ListTenants(ctx, store.List{Tenant: nth(tenants, 1), Recurse: true, Limit: &limit})
+			return err
+		}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			for b.Loop() {
+				if err := c.op(); err != nil {
+					b.Fatal(err)
+				}
+			}
+			s.sent.Take()
+		})
 	}
 }

@@ -29,6 +29,7 @@ var _ sqlstore.Dialect = dialect{}
 
 var (
 	anyOf       = regexp.MustCompile(`= any\(\$(\d+)\)`)
+	anyRow      = regexp.MustCompile(`= any\(array\((select [^()]*)\)\)`)
 	unnest      = regexp.MustCompile(`unnest\(cast\(\$(\d+) as text\[\]\)\) as (\w+) \(value\)`)
 	placeholder = regexp.MustCompile(`\$(\d+)`)
 )
@@ -36,6 +37,7 @@ var (
 // Rebind rewrites lists, placeholders and the collation by bytes.
 func (dialect) Rebind(query string) string {
 	query = anyOf.ReplaceAllString(query, `in (select value from json_each($$$1))`)
+	query = anyRow.ReplaceAllString(query, `in ($1)`)
 	query = unnest.ReplaceAllString(query, `(select value from json_each($$$1)) as $2`)
 	query = strings.ReplaceAll(query, `collate "C"`, `collate binary`)
 	return placeholder.ReplaceAllString(query, `?$1`)

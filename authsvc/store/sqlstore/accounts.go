@@ -16,7 +16,7 @@ var accountListing = listing[store.User]{
 	columns: userColumns,
 	from:    `auth_user u`,
 	tenant:  `u.tenant_uuid = $1`,
-	below:   `u.tenant_uuid in (select uuid from below)`,
+	below:   `u.tenant_uuid = ` + anyBelow,
 	group:   `u.uuid in (select m.user_uuid from auth_user_group m where m.group_uuid = %s)`,
 	key:     `u.uuid collate "C"`,
 	search: []string{

@@ -11,9 +11,10 @@ import (
 // and no state of a call; every method is safe for concurrent use.
 type Dialect interface {
 	// Rebind turns a statement written the Postgres way ($1, = any($1),
+	// = any(array(select …)) without parentheses inside,
 	// unnest(cast($1 as text[])) as x (value), collate "C") into this
-	// database's. It is called once per statement,
-	// when the store is made.
+	// database's. It is called once per statement, when the store is made,
+	// but for lists, which are put together when they are asked for.
 	Rebind(query string) string
 	// List wraps strings as one argument, for = any($1) and for the columns
 	// that hold a list. A nil list is stored as an empty one.

@@ -24,7 +24,7 @@ var groupListing = listing[store.Group]{
 	columns: groupColumns,
 	from:    `auth_group g`,
 	tenant:  `g.tenant_uuid = $1`,
-	below:   `g.tenant_uuid in (select uuid from below)`,
+	below:   `g.tenant_uuid = ` + anyBelow,
 	user:    groupHasMember,
 	key:     `g.uuid collate "C"`,
 	search:  []string{like(`g.name`)},

@@ -43,6 +43,11 @@ const sqlBelow = `with recursive below (uuid) as (
 )
 `
 
+// anyBelow are the tenants in below. As a list, it is known before the rows are
+// looked for, which are found by their index; as a set that nobody knows the
+// size of, Postgres would read the table whole to join it.
+const anyBelow = `any(array(select uuid from below))`
+
 // sqlTree is sqlBelow with the tenants that $1 is below, as above.
 const sqlTree = `with recursive below (uuid) as (
 	select cast($1 as text)

@@ -13,7 +13,7 @@ var refreshListing = listing[store.RefreshToken]{
 	columns: refreshColumns,
 	from:    `auth_refresh_token r join auth_user u on u.uuid = r.user_uuid`,
 	tenant:  `u.tenant_uuid = $1`,
-	below:   `u.tenant_uuid in (select uuid from below)`,
+	below:   `u.tenant_uuid = ` + anyBelow,
 	user:    `r.user_uuid = %s`,
 	key:     `r.uuid collate "C"`,
 	search:  []string{like(`r.client_id`)},
@@ -34,7 +34,7 @@ var sessionListing = listing[store.ListedSession]{
 	from: `auth_session s left join auth_token t on t.session_uuid = s.uuid
 		and not exists (select 1 from auth_token o where o.session_uuid = s.uuid and o.uuid < t.uuid)`,
 	tenant:  `s.tenant_uuid = $1`,
-	below:   `s.tenant_uuid in (select uuid from below)`,
+	below:   `s.tenant_uuid = ` + anyBelow,
 	user:    `exists (select 1 from auth_token o where o.session_uuid = s.uuid and o.auth_id = %s)`,
 	key:     `s.uuid collate "C"`,
 	filters: map[string]string{"uuid": `s.uuid = %s`},

@@ -42,7 +42,7 @@ var tenantListing = listing[store.TenantProfile]{
 	columns: tenantColumns,
 	from:    tenantTables,
 	tenant:  `t.uuid = $1`,
-	below:   `t.uuid in (select uuid from below)`,
+	below:   `t.uuid = ` + anyBelow,
 	key:     `t.uuid collate "C"`,
 	search: []string{
 		like(`t.name`), like(`t.slug`),

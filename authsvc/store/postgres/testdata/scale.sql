@@ -30,7 +30,7 @@ from generate_series(1, 5000) n,
 
 insert into auth_access (access) select 'service' || n % 20 || '.resource' || n || '.read' from generate_series(1, 400) n;
 insert into auth_policy (uuid, name, slug, tenant_uuid, shared, config_managed)
-select pg_temp.id(3, n), 'policy-' || n, 'policy-' || n, pg_temp.id(1, case when n <= 10 then 1 else (n - 1) % 1000 + 1 end), n % 20 = 0, n <= 10
+select pg_temp.id(3, n), 'policy-' || n, 'policy-' || n, pg_temp.id(1, case when n <= 10 then 1 else (n - 1) % 1000 + 1 end), n % 14 = 0, n <= 10
 from generate_series(1, 2000) n;
 insert into auth_policy_access (policy_uuid, access_id)
 select pg_temp.id(3, n), (n * 7 + k * 41) % 400 + 1 from generate_series(1, 2000) n, generate_series(1, 5) k;
