@@ -82,8 +82,8 @@ type Settings struct {
 	// TokenLifetime is the lifetime of a token whose client asks for none.
 	// Whole seconds. Default 2 h.
 	TokenLifetime time.Duration
-	// DefaultUserPolicy and BackendPolicies name the policy whose accesses a
-	// token gets before its user's own.
+	// DefaultUserPolicy and BackendPolicies name the policy of the top tenant
+	// whose accesses a token gets before its user's own.
 	DefaultUserPolicy string
 	BackendPolicies   map[string]string
 	// MaxUserSessions is how many sessions a user may have. Default 100;

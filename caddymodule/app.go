@@ -53,8 +53,8 @@ type App struct {
 	// in whole seconds. Default 2h.
 	TokenLifetime caddy.Duration `json:"token_lifetime,omitempty"`
 
-	// DefaultUserPolicy is the name of a policy whose accesses every token
-	// gets before its user's own. Default: none.
+	// DefaultUserPolicy is the name of a policy of the top tenant whose
+	// accesses every token gets before its user's own. Default: none.
 	DefaultUserPolicy string `json:"default_user_policy,omitempty"`
 
 	// BackendPolicies names such a policy by the backend a login asks for;

@@ -44,9 +44,9 @@ type Holder struct{ User, Group string }
 // from all. What is not seen from a tenant is [ErrNotFound] there.
 type Policies interface {
 	// UserAccesses returns, in this order and with duplicates kept: the
-	// accesses of the policy named basePolicy ("" for none; looked up by
-	// name in any tenant, the first found), those of the policies of the
-	// user's groups, those of the user's own policies. One round trip.
+	// accesses of the top tenant's policy named basePolicy ("" for none),
+	// those of the policies of the user's groups, those of the user's own
+	// policies. One round trip.
 	UserAccesses(ctx context.Context, userUUID, basePolicy string) ([]string, error)
 
 	// PolicyByUUID returns the policy as it is seen from tenant.

@@ -48,8 +48,8 @@ type Tenants interface {
 type Settings struct {
 	// Lifetime of a token whose client asks for none. Whole seconds.
 	Lifetime time.Duration
-	// DefaultUserPolicy names the policy whose accesses every token gets
-	// first; "" for none.
+	// DefaultUserPolicy names the policy of the top tenant whose accesses
+	// every token gets first; "" for none.
 	DefaultUserPolicy string
 	// BackendPolicies names it by backend, before DefaultUserPolicy.
 	BackendPolicies map[string]string

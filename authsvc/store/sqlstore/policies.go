@@ -9,8 +9,9 @@ import (
 
 // The order inside a part is free. This one is the same on every node and for
 // every user with the same groups, so that equal grants yield equal lists.
-// Of several policies with the base policy's name the top tenant's wins: a
-// policy in a sub-tenant must not replace what every token gets.
+// The base policy is the top tenant's: were it looked for in all, whoever may
+// create policies in any tenant could call one so, and with "!#" in it end
+// everybody's rights in all of them.
 const sqlUserAccesses = `
 select a.access
 from (
@@ -18,9 +19,9 @@ from (
 	from (
 		select p.uuid
 		from auth_policy p
-		join auth_tenant t on t.uuid = p.tenant_uuid
+		join auth_tenant t on t.uuid = p.tenant_uuid and t.uuid = t.parent_uuid
 		where p.name = $2 and $2 <> ''
-		order by case when t.uuid = t.parent_uuid then 0 else 1 end, p.uuid collate "C"
+		order by p.uuid collate "C"
 		limit 1
 	) base
 	union all
