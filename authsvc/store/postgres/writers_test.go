@@ -72,9 +72,10 @@ var writes = []struct {
 }{
 	{"CreateUser", []string{"username", "email_address"}, func(ctx context.Context, w *writer) error {
 		n := store.NewUser{User: store.User{TenantUUID: w.tenant(), Enabled: true, Purpose: store.PurposeUser, Username: w.own()}}
-		if w.IntN(2) == 0 {
+		switch w.IntN(4) {
+		case 0:
 			n.Username = w.login()
-		} else {
+		case 1:
 			n.Email = w.login()
 		}
 		u, err := w.CreateUser(ctx, n)
@@ -99,7 +100,7 @@ var writes = []struct {
 		return err
 	}},
 	{"DeleteUser", nil, func(ctx context.Context, w *writer) error {
-		if len(w.users) < 3 {
+		if len(w.users) < 2 {
 			return errNothing
 		}
 		u := w.users[0]
@@ -137,7 +138,7 @@ var writes = []struct {
 		return err
 	}},
 	{"DeletePolicy", nil, func(ctx context.Context, w *writer) error {
-		if len(w.policies) == 0 {
+		if len(w.policies) < 2 {
 			return errNothing
 		}
 		p := w.policies[0]
