@@ -43,9 +43,9 @@ type plan struct {
 
 var (
 	full = plan{
-		rounds: 5, slot: 1600 * time.Millisecond, openRounds: 3, openSlot: 4 * time.Second, part: .4,
+		rounds: 5, slot: time.Second, openRounds: 3, openSlot: 3 * time.Second, part: .4,
 		conns: []int{1, 16, 64, 512}, grants: []int{1000, 100_000, 1_000_000}, tenants: []int{2, 1000, 10_000, 100_000},
-		missed: 300_000, revocations: 300, storm: 1000, stormFor: 20 * time.Second, profile: 5 * time.Second,
+		missed: 300_000, revocations: 300, storm: 1000, stormFor: 20 * time.Second, profile: 4 * time.Second,
 	}
 	quick = plan{
 		rounds: 3, slot: 400 * time.Millisecond, openRounds: 1, openSlot: 2 * time.Second, part: .4,
@@ -93,6 +93,7 @@ func run(ctx context.Context) error {
 	out := flag.String("out", "bench/results", "where to write the results")
 	isQuick := flag.Bool("quick", false, "a look, in three minutes")
 	only := flag.String("only", "", "comma-separated parts to measure: "+strings.Join(partNames(), ", "))
+	resume := flag.String("resume", "", "results of a run that was interrupted, to measure the parts that are missing in them")
 	publish := flag.String("publish", "", "results to write tables and plots of once more, and into README.md and docs/performance.md")
 	upstream := flag.String("upstream", "", "be the upstream at this address (the benchmark starts itself so)")
 	flag.Parse()
@@ -107,14 +108,14 @@ func run(ctx context.Context) error {
 		b.plan, b.plain = quick, 1000
 	}
 	defer b.close()
-	began := time.Now()
-	results, err := b.run(ctx, *binary, *only)
-	if err != nil {
-		return err
+	r := &Results{Quick: *isQuick, Date: time.Now().UTC().Format(time.DateOnly), Go: runtime.Version(), Cores: runtime.NumCPU(), Machine: machine()}
+	if *resume != "" {
+		var err error
+		if r, err = readResults(*resume); err != nil {
+			return err
+		}
 	}
-	results.Minutes = time.Since(began).Minutes()
-	results.Quick = *isQuick
-	return results.write(*out)
+	return b.run(ctx, r, *binary, *only, *out)
 }
 
 // open starts what all parts need.
@@ -236,11 +237,6 @@ var parts = []part{
 		r.Revocation = &revocation
 		return err
 	}},
-	{"grants", func(b *bench, ctx context.Context, r *Results) error {
-		groups, memory, err := b.resident(ctx)
-		r.Memory = memory
-		return r.series("grants", "Grants in memory", true)(groups, err)
-	}},
 	{"profiles", func(b *bench, ctx context.Context, r *Results) error {
 		if b.plan.profile == 0 {
 			return nil
@@ -256,6 +252,14 @@ var parts = []part{
 		r.Profiles, err = readProfiles(ctx, rungs, dir)
 		return err
 	}},
+	{"grants", func(b *bench, ctx context.Context, r *Results) error {
+		groups, memory, err := b.resident(ctx)
+		r.Memory = memory
+		if len(groups) > 0 { // a million take their time: what there is when it is interrupted counts
+			r.Series = append(r.Series, Series{"grants", "Grants in memory", true, groups})
+		}
+		return err
+	}},
 }
 
 func partNames() []string {
@@ -266,20 +270,28 @@ func partNames() []string {
 	return names
 }
 
-func (b *bench) run(ctx context.Context, binary, only string) (*Results, error) {
-	r := &Results{Date: time.Now().UTC().Format(time.DateOnly), Go: runtime.Version(), Cores: runtime.NumCPU(), Machine: machine()}
+// run measures the parts and writes what there is after each, so that an
+// interruption loses the rest only.
+func (b *bench) run(ctx context.Context, r *Results, binary, only, out string) error {
+	started, before := time.Now(), r.Minutes
 	if err := b.open(ctx, binary); err != nil {
-		return nil, err
+		return err
 	}
 	for _, p := range parts {
-		if only != "" && !strings.Contains(","+only+",", ","+p.name+",") {
+		if only != "" && !strings.Contains(","+only+",", ","+p.name+",") || r.measured(p.name) {
 			continue
 		}
 		began := time.Now()
 		if err := p.run(b, ctx, r); err != nil {
-			return nil, errors.Join(fmt.Errorf("measuring %s: %w", p.name, err), ctx.Err())
+			return errors.Join(fmt.Errorf("measuring %s: %w", p.name, err), ctx.Err(), r.write(out))
 		}
+		r.Minutes = before + time.Since(started).Minutes()
+		r.Load = append(r.Load, Load{p.name, loadAverage()})
 		fmt.Fprintf(os.Stderr, "%-12s %s, load %s\n", p.name, time.Since(began).Round(time.Second), loadAverage())
+		if err := r.write(out); err != nil {
+			return err
+		}
 	}
-	return r, nil
+	fmt.Println(filepath.Join(out, r.Date+".json"))
+	return nil
 }

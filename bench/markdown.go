@@ -3,7 +3,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -15,6 +14,9 @@ import (
 func (r *Results) markdown() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Benchmark of %s\n\n%s\n", r.Date, r.where())
+	if t := r.targetTable(); t != "" {
+		fmt.Fprintf(&b, "\n## Targets\n\n%s", t)
+	}
 	for i := range r.Groups {
 		fmt.Fprintf(&b, "\n## %s\n\n%s", r.Groups[i].Name, r.Groups[i].table())
 	}
@@ -146,13 +148,9 @@ func (r *Results) profileTables(keys ...string) string {
 // publishResults renders a file of results once more, and puts its tables and
 // plots into the pages that show them.
 func publishResults(file string) error {
-	text, err := os.ReadFile(file)
+	r, err := readResults(file)
 	if err != nil {
 		return err
-	}
-	var r Results
-	if err := json.Unmarshal(text, &r); err != nil {
-		return fmt.Errorf("%s: %w", file, err)
 	}
 	base := strings.TrimSuffix(file, ".json")
 	if err := r.render(base); err != nil {
@@ -173,7 +171,7 @@ func publishResults(file string) error {
 // blocks are the texts that pages may show, by name.
 func (r *Results) blocks(base string) map[string]string {
 	blocks := map[string]string{
-		"where": r.where() + "\n", "memory": r.memoryTable(), "login": r.loginTable(), "revocation": r.revocationTable(),
+		"where": r.where() + "\n", "memory": r.memoryTable(), "targets": r.targetTable(), "login": r.loginTable(), "revocation": r.revocationTable(),
 		"profiles": r.profileTables("proxy", "scope", "assertion", "miss"),
 		"raw":      fmt.Sprintf("All figures: [%[1]s.md](%[2]s.md), [%[1]s.json](%[2]s.json).\n", filepath.Base(base), base),
 	}

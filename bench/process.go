@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -201,12 +202,21 @@ func getJSON(ctx context.Context, url string, into any) error {
 	return json.NewDecoder(resp.Body).Decode(into)
 }
 
-// freeAddr is an address nobody listens at.
+// given are the addresses that [freeAddr] has given out.
+var given sync.Map
+
+// freeAddr is an address nobody listens at, and never the same twice: Caddys
+// share a port with SO_REUSEPORT and would not even complain.
 func freeAddr() string {
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // no network in between
-	if err != nil {
-		panic(err)
+	for {
+		l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // no network in between
+		if err != nil {
+			panic(err)
+		}
+		addr := l.Addr().String()
+		_ = l.Close()
+		if _, twice := given.LoadOrStore(addr, true); !twice {
+			return addr
+		}
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -20,7 +21,9 @@ type Results struct {
 	Machine string  `json:"machine"`
 	Quick   bool    `json:"quick,omitempty"`
 	Minutes float64 `json:"minutes"`
-	Groups  []Group `json:"groups"`
+	// Load is what else the machine did: its load average after each part.
+	Load   []Load  `json:"load,omitempty"`
+	Groups []Group `json:"groups"`
 	// Series are the same pair of rungs, measured with more and more of
 	// something.
 	Series     []Series    `json:"series"`
@@ -35,12 +38,36 @@ type Results struct {
 	Profiles []Profile `json:"profiles,omitempty"`
 }
 
+// Load is the load average, of one minute, when a part was done.
+type Load struct {
+	Part    string `json:"part"`
+	Average string `json:"average"`
+}
+
 // Series is one of those.
 type Series struct {
 	Key    string  `json:"key"`
 	Name   string  `json:"name"`
 	Grows  bool    `json:"grows"` // each point is a number
 	Points []Group `json:"points"`
+}
+
+// readResults reads what [Results.write] has written.
+func readResults(file string) (*Results, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	r := new(Results)
+	if err := json.Unmarshal(text, r); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return r, nil
+}
+
+// measured reports whether a part was measured to its end.
+func (r *Results) measured(part string) bool {
+	return slices.ContainsFunc(r.Load, func(l Load) bool { return l.Part == part })
 }
 
 func (r *Results) group(g Group, err error) error {
@@ -141,11 +168,7 @@ func (r *Results) write(dir string) error {
 	if err := os.WriteFile(base+".json", append(text, '\n'), 0o644); err != nil { //nolint:gosec // as above
 		return err
 	}
-	if err := r.render(base); err != nil {
-		return err
-	}
-	fmt.Println(base + ".json")
-	return nil
+	return r.render(base)
 }
 
 // render writes the table and the plots beside the results.

@@ -89,7 +89,7 @@ func TestResults_Markdown(t *testing.T) {
 	t.Parallel()
 	text := results().markdown()
 	for _, want := range []string{
-		"## Ladder", "0.980 (0.90…1.00)", "1.020 (1.00…1.10)", "| 64 MiB |", "(3 other answers)", "1.5 ms", "250 ms", "## Connections", "| 1000 | 200 MiB | 100 MiB |",
+		"## Ladder", "| guard, hit: requests/s × floor | ≥ 0.97 | 0.980 (0.90…1.00) | reached |", "0.980 (0.90…1.00)", "1.020 (1.00…1.10)", "| 64 MiB |", "(3 other answers)", "1.5 ms", "250 ms", "## Connections", "| 1000 | 200 MiB | 100 MiB |",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is missing in\n%s", want, text)

@@ -42,10 +42,10 @@ func (b *bench) resident(ctx context.Context) (groups []Group, memory []Memory, 
 	issued := 0
 	for _, grants := range b.plan.grants {
 		if err := b.world.issue(ctx, "resident", issued, grants-issued, time.Now().Add(12*time.Hour), accessList(30)...); err != nil {
-			return nil, nil, err
+			return groups, memory, err
 		}
 		if err := warm(ctx, n, "resident", issued, grants); err != nil {
-			return nil, nil, err
+			return groups, memory, err
 		}
 		issued = grants
 		memory = append(memory, Memory{grants, rss(procs), rss(procs) - empty})
@@ -57,7 +57,7 @@ func (b *bench) resident(ctx context.Context) (groups []Group, memory []Memory, 
 			{key: "scope", name: "guard", load: guard, procs: procs, admin: n.Admin},
 		})
 		if err != nil {
-			return nil, nil, err
+			return groups, memory, err
 		}
 		groups = append(groups, g)
 	}
