@@ -25,7 +25,7 @@ run: build ## Build it and run the shipped Caddyfile: https://localhost:9497
 
 test: ## Run all tests, with the race detector, over a private Postgres
 	XDG_DATA_HOME=$(CADDY_HOME) XDG_CONFIG_HOME=$(CADDY_HOME) \
-	$(GO) run ./internal/pgtest/cmd/withpg $(GO) test -race -tags $(TAGS) ./...
+	$(GO) run ./internal/pgtest/cmd/withpg $(GO) test -race -timeout 25m -tags $(TAGS) ./...
 
 chaos: ## Break three nodes and their Postgres for 5 minutes, and judge what they answered
 	$(GO) test -tags $(TAGS) -count 1 -v -timeout 20m -run '^TestChaos' ./internal/chaos -chaos.duration 5m
