@@ -197,6 +197,9 @@ func (w *world) do(n int, req *http.Request) (*http.Response, error) {
 	for {
 		fresh := true
 		traced := req.WithContext(httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
+			// Again for the connection that takes the place of one that was
+			// closed since it was used.
+			GetConn: func(string) { fresh = true },
 			GotConn: func(got httptrace.GotConnInfo) { fresh = !got.Reused },
 		}))
 		resp, err := w.client.Do(traced)
