@@ -4,16 +4,11 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
 	"gopkg.in/yaml.v3"
-
-	"github.com/wazo-edge/xivo-auth/authsvc"
-	"github.com/wazo-edge/xivo-auth/authsvc/store"
-	"github.com/wazo-edge/xivo-auth/authsvc/store/sqlite"
 )
 
 // notYet are the operations of the reference that are still to come, by the
@@ -54,19 +49,7 @@ func TestContract_Routes(t *testing.T) {
 		}
 	}
 
-	db, err := sqlite.Open(filepath.Join(t.TempDir(), "auth.db"), store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	svc, err := authsvc.New(authsvc.Config{Store: db}, authsvc.Settings{CleanupInterval: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := svc.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	svc := unprepared(t)
 	served := map[string]string{}
 	for _, r := range svc.Routes() {
 		served[kinds(r.Method+" "+r.Path)] = placed(r.Path, r.ACL)

@@ -20,19 +20,7 @@ import (
 // difference, one in the document.
 func TestDocumentMatchesRoutes(t *testing.T) {
 	t.Parallel()
-	db, err := sqlite.Open(filepath.Join(t.TempDir(), "auth.db"), store.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	svc, err := authsvc.New(authsvc.Config{Store: db}, authsvc.Settings{CleanupInterval: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := svc.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	svc := unprepared(t)
 
 	w := httptest.NewRecorder()
 	svc.ServeHTTP(w, httptest.NewRequest("GET", "/0.1/api/api.yml", nil))
@@ -89,6 +77,25 @@ func TestDocumentMatchesRoutes(t *testing.T) {
 			t.Errorf("%s is documented and not served", op)
 		}
 	}
+}
+
+// unprepared is a service to be looked at: no question to it needs a database.
+func unprepared(t *testing.T) *authsvc.Service {
+	t.Helper()
+	db, err := sqlite.Open(filepath.Join(t.TempDir(), "auth.db"), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	svc, err := authsvc.New(authsvc.Config{Store: db}, authsvc.Settings{CleanupInterval: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := svc.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return svc
 }
 
 var requiredACL = regexp.MustCompile("\\*\\*Required ACL:\\*\\* `([^`]+)`")
