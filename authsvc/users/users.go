@@ -144,7 +144,8 @@ func (s *Service) create(ctx context.Context, n store.NewUser, pass string) (sto
 }
 
 // SetPassword replaces the password of the user with this login and ends his
-// sessions, so that whoever knew the old one is out. It returns how many
+// sessions, so that whoever logged in with the old one is out; refresh tokens
+// stay good, as on the reference. It returns how many
 // tokens that ended.
 func (s *Service) SetPassword(ctx context.Context, login, newPassword string) (ended int, err error) {
 	if newPassword == "" {
