@@ -20,6 +20,7 @@ import (
 //		path              client|rewritten
 //		status_style      stack|strict
 //		drop_token
+//		no_identity
 //		untied
 //	}
 //
@@ -35,13 +36,15 @@ func parseGuard(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 			err = choice(d, &g.StatusStyle, styleStack, styleStrict)
 		case "drop_token":
 			err = flag(d, &g.DropToken)
+		case "no_identity":
+			err = flag(d, &g.NoIdentity)
 		case "untied":
 			err = flag(d, &g.Untied)
 		default:
 			return false, nil
 		}
 		return true, err
-	}, "path, status_style, drop_token, untied")
+	}, "path, status_style, drop_token, no_identity, untied")
 }
 
 // parseVerify parses the directive:

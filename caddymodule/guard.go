@@ -16,7 +16,8 @@ import (
 // X-Auth-Session-Uuid, X-Auth-Id and X-Auth-Purpose; whatever a client sends
 // under such names is removed first, on every path. Behind it,
 // {http.auth.user.id}, {http.auth.user.tenant}, {http.auth.user.session} and
-// {http.auth.user.purpose} are set.
+// {http.auth.user.purpose} are set, and the access log has user_id, tenant_uuid
+// and session_uuid.
 //
 // Other requests are answered as the services of the stack answer them: 401
 // for a token that is no good and for a missing access, 403 where nothing but
@@ -49,8 +50,15 @@ type Guard struct {
 	// Default false.
 	Untied bool `json:"untied,omitempty"`
 
+	// NoIdentity does not tell the upstream who a request is from: for
+	// services that read none of the X-Auth- headers, as those of Wazo do not,
+	// what is not sent need not be copied, written and read. What a client
+	// sends under such names is removed all the same. Default false.
+	NoIdentity bool `json:"no_identity,omitempty"`
+
 	status status
 	tied   map[string]func(delta int) // counts the tied connections of each service
+	logged bool                       // requests may come into an access log
 }
 
 // The words of path and status_style.
@@ -81,6 +89,13 @@ func (g *Guard) Provision(ctx caddy.Context) error {
 	}
 	if err := g.provision(ctx, "guard"); err != nil {
 		return err
+	}
+	g.logged = true
+	if srv, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
+		g.logged = srv.Logs != nil
+		if !g.Untied {
+			tieable(srv)
+		}
 	}
 	g.tied = make(map[string]func(int), len(g.policies))
 	for _, p := range g.policies {
@@ -122,9 +137,13 @@ func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 // request is from.
 func (g *Guard) introduce(r *http.Request, d *guard.Decision) {
 	id := identityOf(d)
-	id.setHeaders(r.Header)
+	if !g.NoIdentity {
+		id.setHeaders(r.Header)
+	}
 	id.setPlaceholders(r)
-	id.setLogFields(r)
+	if g.logged {
+		id.setLogFields(r)
+	}
 }
 
 // dropToken keeps the token from the upstream.

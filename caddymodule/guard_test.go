@@ -161,6 +161,40 @@ func TestGuard_Identity(t *testing.T) {
 	}
 }
 
+// TestGuard_NoIdentity: an upstream that is not told learns nothing, from a
+// client least of all; placeholders, which others behind the guard use, and the
+// access log are told.
+func TestGuard_NoIdentity(t *testing.T) {
+	n, up, w := newNode(t), newUpstream(t), theWorld(t)
+	token := n.mint(w.bob, "#")
+	n.start("", `http://:<port> {
+	log {
+		output file <dir>/access.log
+	}
+	xivo_auth_guard {
+		no_identity
+	}
+	reverse_proxy `+up.addr+` {
+		header_up X-Mine "{http.auth.user.id} {http.auth.user.tenant}"
+	}
+}`)
+	request := "GET / HTTP/1.1\r\nHost: pbx\r\nConnection: close\r\nX-Auth-Token: " + token + "\r\n"
+	for _, name := range forgeries {
+		request += name + ": " + forged + "\r\n"
+	}
+	if answer := n.raw(request + "\r\n"); !strings.HasPrefix(answer, "HTTP/1.1 200 ") {
+		t.Fatal(answer)
+	}
+	wantHeaders(t, up.take(t), map[string]string{
+		"X-Auth-User-Uuid": "", "X-Auth-Id": "", "X-Auth-Tenant-Uuid": "", "X-Auth-Session-Uuid": "", "X-Auth-Purpose": "",
+		"X-Auth-Token": token, "X-Mine": w.bob.UUID + " " + w.below,
+	})
+	eventually(t, "the access log tells who it was", func() bool {
+		line := n.file("access.log")
+		return strings.Contains(line, `"user_id":"`+w.bob.UUID) && strings.Contains(line, `"tenant_uuid":"`+w.below) && strings.Contains(line, `"session_uuid":"`)
+	})
+}
+
 // Names in Connection have the reverse proxy drop those headers (Traefik #8319).
 func TestGuard_ConnectionHeader(t *testing.T) {
 	n, up, w := newNode(t), newUpstream(t), theWorld(t)

@@ -177,8 +177,7 @@ func (id *identity) placeholder(key string) (any, bool) {
 }
 
 // setLogFields adds tenant and session to the access log, which takes user_id
-// from the placeholder. Both are one field until somebody writes them: most
-// requests are logged nowhere.
+// from the placeholder. Both are one field until somebody writes them.
 func (id *identity) setLogFields(r *http.Request) {
 	if extra, ok := r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
 		extra.Add(zap.Inline(id))

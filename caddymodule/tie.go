@@ -37,16 +37,20 @@ var errEnded = errors.New("the token of this response was revoked or has expired
 // gauge, unless nil, is told of each that becomes tied (+1) and is over (-1).
 // Without a grant nothing is tied.
 //
-// A short request pays for the context and the writer. Nothing here keeps the
-// service from being closed.
+// A short request pays for the writer, and for a context where its connection
+// has none that can be cancelled, see [tieable]. Nothing here keeps the service
+// from being closed.
 func (sh *shared) serveTied(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, g *grant.Grant, gauge func(delta int)) error {
 	if g == nil {
 		return next.ServeHTTP(w, r)
 	}
-	ctx, cancel := context.WithCancel(r.Context())
-	r = r.WithContext(ctx)
-	t := &tied{shared: sh, grant: g, gauge: gauge, cancel: cancel, bodyless: r.Method == http.MethodHead}
+	t := &tied{shared: sh, grant: g, gauge: gauge, bodyless: r.Method == http.MethodHead}
 	t.ResponseWriter = w
+	if t.cancel = cancelOf(r); t.cancel == nil {
+		ctx, cancel := context.WithCancel(r.Context())
+		defer cancel()
+		t.cancel, r = cancel, r.WithContext(ctx)
+	}
 	if extendedConnect(r) {
 		t.tunnel = newTunnel(t, &stream{t, r.Body}, true)
 		r.Body = t.tunnel
@@ -62,6 +66,8 @@ type tied struct {
 	shared *shared
 	grant  *grant.Grant
 	gauge  func(delta int)
+	// cancel has the request given up. On a connection that goes on it must
+	// not be called when the request is over: the next one would be given up.
 	cancel context.CancelFunc
 
 	bodyless  bool // whatever is written, the client gets no body
@@ -144,8 +150,12 @@ func (t *tied) count(delta int) {
 // end breaks a response off.
 func (t *tied) end() {
 	t.ended.Store(true)
-	t.cancel()
-	t.reset()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.over {
+		t.cancel()
+		t.reset()
+	}
 }
 
 // past is a deadline that has been missed.
@@ -153,13 +163,9 @@ var past = time.Unix(1, 0)
 
 // reset has reads and writes that wait for the client fail, and resets a
 // stream of HTTP/2. Straight at the connection: Caddy's own writer, which is
-// in between, sets deadlines itself and is the serving goroutine's.
+// in between, sets deadlines itself and is the serving goroutine's. The caller
+// holds mu, and it is not over.
 func (t *tied) reset() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.over {
-		return
-	}
 	w := t.ResponseWriter
 	for {
 		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
@@ -178,7 +184,6 @@ func (t *tied) finish() {
 	if t.late != nil {
 		t.late.Stop()
 	}
-	t.cancel()
 	if t.hijacked {
 		return // it is over when the connection is closed
 	}

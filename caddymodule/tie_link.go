@@ -79,7 +79,14 @@ type stream struct {
 func (s *stream) Read(p []byte) (int, error)  { return s.body.Read(p) }
 func (s *stream) Write(p []byte) (int, error) { return s.t.ResponseWriterWrapper.Write(p) }
 func (s *stream) flush() error                { return s.t.flush() }
-func (s *stream) sever()                      { s.t.reset() }
+
+func (s *stream) sever() {
+	s.t.mu.Lock()
+	defer s.t.mu.Unlock()
+	if !s.t.over {
+		s.t.reset()
+	}
+}
 
 // Close leaves it to the handler's return to end the stream.
 func (s *stream) Close() error {

@@ -30,6 +30,8 @@ type ACL struct {
 	negative trie
 	accesses []string
 	json     []byte
+
+	me, session bool // whether "me" and "my_session" stand in the list at all
 }
 
 // Compile prepares a list of accesses for matching (contract/acl.md §2). Every
@@ -50,6 +52,12 @@ func Compile(accesses []string) *ACL {
 			negatives++
 		}
 	}
+	for _, access := range a.accesses {
+		for piece := range strings.SplitSeq(strings.TrimPrefix(access, "!"), ".") {
+			a.me = a.me || piece == wordMe
+			a.session = a.session || piece == wordSession
+		}
+	}
 	a.positive = build(a.accesses, false, len(a.accesses)-negatives)
 	a.negative = build(a.accesses, true, negatives)
 	return a
@@ -68,6 +76,10 @@ func (a *ACL) JSON() []byte {
 	}
 	return a.json
 }
+
+// Needs reports which ids of [Self] matter to this list: where "me" or
+// "my_session" is no piece of any access, the id need not be spelled.
+func (a *ACL) Needs() (authID, sessionID bool) { return a.me, a.session }
 
 // Size returns about how many bytes the ACL keeps resident: tries, programs,
 // source list and JSON. It is what a cache should charge for it. It takes time

@@ -68,6 +68,43 @@ func TestNilIDsAreEmpty(t *testing.T) {
 	}
 }
 
+// TestNeeds: an id may be left out where the list does not need it, whatever
+// text is asked about.
+func TestNeeds(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		list        []string
+		me, session bool
+	}{
+		{nil, false, false},
+		{[]string{"confd.users.#", "calld.meetings.read", "my_sessions", "auth.name"}, false, false},
+		{[]string{"confd.users.me.read"}, true, false},
+		{[]string{"me"}, true, false},
+		{[]string{"!me.#"}, true, false},
+		{[]string{"a.my_session"}, false, true},
+		{[]string{"a.me*.my_session.#"}, false, true},
+		{[]string{"*.me", "!my_session"}, true, true},
+	} {
+		a := Compile(c.list)
+		if me, session := a.Needs(); me != c.me || session != c.session {
+			t.Errorf("%q needs %v %v, want %v %v", c.list, me, session, c.me, c.session)
+		}
+		full := Self{AuthID: []byte("alice"), SessionID: []byte("s1")}
+		needed := full
+		if !c.me {
+			needed.AuthID = nil
+		}
+		if !c.session {
+			needed.SessionID = nil
+		}
+		for _, text := range []string{"alice", "s1", "me", "confd.users.alice.read", "confd.users.me.read", "a.s1", "a.mex.s1.b", "x.alice", "calld.meetings.read"} {
+			if got, want := a.Match(text, needed), a.Match(text, full); got != want {
+				t.Errorf("%q: %q is %v without the ids it does not need, and %v with them", c.list, text, got, want)
+			}
+		}
+	}
+}
+
 func TestSizeGrowsWithTheList(t *testing.T) {
 	t.Parallel()
 	last := 0

@@ -225,13 +225,21 @@ func (g *Grant) Validated() int64 { return g.validated }
 func (g *Grant) User() uuid.UUID { return g.user }
 
 // Allows reports whether the token may access required. It does not allocate:
-// the ids that `me` and `my_session` stand for are spelled on the stack.
+// the ids that `me` and `my_session` stand for are spelled on the stack, and
+// only for lists that hold these words: it would be a tenth of the decision.
 func (g *Grant) Allows(required string) bool {
-	var user, session [textLen]byte
-	return g.acl.Match(required, acl.Self{
-		AuthID:    g.appendAuthID(user[:0]),
-		SessionID: g.appendSession(session[:0]),
-	})
+	var (
+		user, session [textLen]byte
+		self          acl.Self
+	)
+	me, mySession := g.acl.Needs()
+	if me {
+		self.AuthID = g.appendAuthID(user[:0])
+	}
+	if mySession {
+		self.SessionID = g.appendSession(session[:0])
+	}
+	return g.acl.Match(required, self)
 }
 
 // MayAdd reports whether the holder of the token may put access into a policy
