@@ -90,7 +90,9 @@ func (m *measurement) perMillion() float64 {
 // compare measures rungs in turns. Each round goes through them in a random
 // order and back again, so that whatever else the machine does, and whatever
 // drifts, meets all of them; and every figure is set in proportion to the
-// first rung's, the floor's, of the same round.
+// first rung's, the floor's, of the same round. Many short rounds tell more
+// than a few long ones: what a neighbour does for some seconds meets all rungs
+// of a round, and is one figure among many.
 func compare(ctx context.Context, key, name string, rungs []rung, rounds int, slot time.Duration, do func(*load, time.Duration) *outcome) (Group, error) {
 	g := Group{Key: key, Name: name, Floor: rungs[0].Key(), Rounds: rounds, Seconds: slot.Seconds()}
 	all := make([][]measurement, len(rungs))
@@ -99,7 +101,8 @@ func compare(ctx context.Context, key, name string, rungs []rung, rounds int, sl
 		order[i] = i
 	}
 	for i := range rungs { // connections, pools and caches
-		do(&rungs[i].load, slot/4)
+		defer rungs[i].load.connect()()
+		do(&rungs[i].load, max(slot/4, 100*time.Millisecond))
 	}
 	for round := range rounds {
 		rand.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })

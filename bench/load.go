@@ -21,6 +21,9 @@ type load struct {
 	conns  int
 	tls    *tls.Config
 	h2     bool
+	// pool are clients that stay connected from one slot to the next, where
+	// they are not to be made anew each time.
+	pool []client
 }
 
 // outcome is what came of a load.
@@ -41,6 +44,18 @@ func (o *outcome) add(p *outcome) {
 		o.example = p.example
 	}
 	o.hist.add(&p.hist)
+}
+
+// connect has the load keep its connections until the function it returns is
+// called: to open them is no part of what a slot measures.
+func (l *load) connect() (hangUp func()) {
+	l.pool = l.clients()
+	return func() {
+		for _, c := range l.pool {
+			c.close()
+		}
+		l.pool = nil
+	}
 }
 
 func (l *load) clients() []client {
@@ -96,11 +111,17 @@ func (l *load) run(step func(*worker) bool) *outcome {
 		group sync.WaitGroup
 	)
 	began := time.Now()
-	for _, c := range l.clients() {
+	clients := l.pool
+	if clients == nil {
+		clients = l.clients()
+	}
+	for _, c := range clients {
 		group.Go(func() {
 			w := &worker{l: l, client: c}
-			defer c.close()
 			for step(w) {
+			}
+			if l.pool == nil {
+				c.close()
 			}
 			mu.Lock()
 			defer mu.Unlock()

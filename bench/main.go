@@ -43,12 +43,12 @@ type plan struct {
 
 var (
 	full = plan{
-		rounds: 5, slot: time.Second, openRounds: 3, openSlot: 3 * time.Second, part: .4,
+		rounds: 25, slot: 300 * time.Millisecond, openRounds: 3, openSlot: 3 * time.Second, part: .4,
 		conns: []int{1, 16, 64, 512}, grants: []int{1000, 100_000, 1_000_000}, tenants: []int{2, 1000, 10_000, 100_000},
-		missed: 300_000, revocations: 300, storm: 1000, stormFor: 20 * time.Second, profile: 4 * time.Second,
+		missed: 100_000, revocations: 300, storm: 1000, stormFor: 20 * time.Second, profile: 4 * time.Second,
 	}
 	quick = plan{
-		rounds: 3, slot: 400 * time.Millisecond, openRounds: 1, openSlot: 2 * time.Second, part: .4,
+		rounds: 7, slot: 200 * time.Millisecond, openRounds: 1, openSlot: 2 * time.Second, part: .4,
 		conns: []int{1, 64}, grants: []int{1000, 10_000}, tenants: []int{2, 1000},
 		missed: 60_000, revocations: 30, storm: 200, stormFor: 6 * time.Second,
 	}

@@ -39,10 +39,10 @@ func (r *Results) markdown() string {
 // where says what machine it was.
 func (r *Results) where() string {
 	return fmt.Sprintf("%d cores of %s, shared with others; %s; the run took %.0f minutes. Client, upstream, proxy and Postgres are on these cores. "+
-		"Ratios are to the floor in the same round: median (lowest to highest of the rounds).", r.Cores, r.Machine, r.Go, r.Minutes)
+		"Ratios are to the floor in the same round: median (95 %% confidence interval of the median).", r.Cores, r.Machine, r.Go, r.Minutes)
 }
 
-func (s Spread) ratio() string { return fmt.Sprintf("%.3f (%.2f…%.2f)", s.Median, s.Min, s.Max) }
+func (s Spread) ratio() string { return fmt.Sprintf("%.3f (%.2f…%.2f)", s.Median, s.Low, s.High) }
 
 // table is a group.
 func (g *Group) table() string {

@@ -38,6 +38,9 @@ type peer struct {
 	args      []string          // {dir} is where the files are
 	// asks says that our node does part of the work.
 	asks bool
+	// plain names the same proxy without authentication, where it is none of
+	// those that are measured anyhow.
+	plain string
 	// bearer says that it wants Authorization in place of X-Auth-Token, and
 	// from whom the token is.
 	bearer func(b *bench) (string, error)
@@ -75,6 +78,7 @@ var peers = []peer{
 		find:  installed("nginx"),
 		files: map[string]string{"nginx.conf": nginxConf},
 		args:  []string{"-p", "{dir}", "-e", "{dir}/error.log", "-c", "{dir}/nginx.conf"},
+		plain: "nginx proxy_pass, no auth",
 	},
 	{
 		key: "oathkeeper", name: "Ory Oathkeeper, introspection cached",
@@ -95,6 +99,7 @@ var peers = []peer{
 // Place is what the configurations are filled in with.
 type Place struct {
 	Dir, Addr, Admin, Upstream, Issuer string
+	Plain                              string // without authentication
 	Verify, VerifyNginx                string
 	Workers                            int
 }
@@ -110,7 +115,7 @@ func (p Place) Free() string { return p.Port(freeAddr()) }
 
 // peerRungs starts the peers there are, and names those there are not.
 func (b *bench) peerRungs(ctx context.Context) (rungs []rung, missing []string, err error) {
-	rungs = append(rungs, b.rung("scope", "our guard", b.guarded("scope", userPath)),
+	rungs = append(rungs, b.rung("guard", "our guard", b.guarded("guard", userPath)),
 		b.rung("proxy", "Caddy reverse_proxy, no auth", b.guarded("proxy", userPath)))
 	for i := range peers {
 		p := &peers[i]
@@ -123,22 +128,22 @@ func (b *bench) peerRungs(ctx context.Context) (rungs []rung, missing []string, 
 		if err != nil {
 			return nil, nil, err
 		}
-		rungs = append(rungs, r)
+		rungs = append(rungs, r...)
 	}
 	return rungs, missing, nil
 }
 
-func (b *bench) startPeer(ctx context.Context, p *peer, program string) (rung, error) {
+func (b *bench) startPeer(ctx context.Context, p *peer, program string) ([]rung, error) {
 	place := Place{
-		Dir: filepath.Join(b.dir, p.key), Addr: freeAddr(), Admin: freeAddr(), Upstream: b.upstreamAddr, Issuer: b.issuer.url,
+		Dir: filepath.Join(b.dir, p.key), Addr: freeAddr(), Plain: freeAddr(), Admin: freeAddr(), Upstream: b.upstreamAddr, Issuer: b.issuer.url,
 		Verify: b.node.addr("verify"), VerifyNginx: b.node.addr("verify-nginx"), Workers: runtime.NumCPU(),
 	}
 	if err := os.MkdirAll(place.Dir, 0o700); err != nil {
-		return rung{}, err
+		return nil, err
 	}
 	for name, text := range p.files {
 		if err := writeTemplate(filepath.Join(place.Dir, name), text, place); err != nil {
-			return rung{}, fmt.Errorf("%s: %w", p.name, err)
+			return nil, fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
 	args := make([]string, len(p.args))
@@ -147,25 +152,29 @@ func (b *bench) startPeer(ctx context.Context, p *peer, program string) (rung, e
 	}
 	proc, err := start(place.Dir, p.key, []string{"XDG_DATA_HOME=" + place.Dir, "XDG_CONFIG_HOME=" + place.Dir}, program, args...)
 	if err != nil {
-		return rung{}, err
+		return nil, err
 	}
 	b.cleanup(proc.stop)
 	if err := proc.ready(ctx, "http://"+place.Addr+"/"); err != nil {
-		return rung{}, err
+		return nil, err
 	}
 	l := b.guarded("scope", userPath)
 	l.addr = place.Addr
 	if p.bearer != nil {
 		bearer, err := p.bearer(b)
 		if err != nil {
-			return rung{}, err
+			return nil, err
 		}
 		l.tokens = nil
-		l.req = request{method: http.MethodGet, path: userPath, token: "X-Request-Id", header: []string{"Authorization: Bearer " + bearer}}
+		l.req = request{method: http.MethodGet, path: userPath, token: "X-Request-Id", header: append(l.req.header, "Authorization: Bearer "+bearer)}
 	}
 	r := rung{key: p.key, name: p.name, load: l, procs: []*process{proc}}
 	if p.asks {
 		r.procs = append(r.procs, b.node.process)
 	}
-	return r, nil
+	if p.plain == "" {
+		return []rung{r}, nil
+	}
+	l.addr = place.Plain
+	return []rung{r, {key: p.key + "-plain", name: p.plain, load: l, procs: []*process{proc}}}, nil
 }

@@ -77,13 +77,13 @@ func (s *svg) end() string {
 	return s.String()
 }
 
-// bars shows a figure of each row with its lowest and highest.
+// bars shows a figure of each row, with the interval it lies in.
 func bars(title string, rows []Row, of func(*Row) Spread) string {
 	s := newSVG(2*margin+32+barHeight*len(rows), title)
 	const left, right = margin + textWidth, plotWidth - margin - 50
 	most := 1.0
 	for i := range rows {
-		if m := of(&rows[i]).Max; m < 3 { // the upstream alone would dwarf the rest: its bar is cut
+		if m := of(&rows[i]).High; m < 3 { // the upstream alone would dwarf the rest: its bar is cut
 			most = max(most, m)
 		}
 	}
@@ -93,8 +93,8 @@ func bars(title string, rows []Row, of func(*Row) Spread) string {
 		v, y := of(&rows[i]), top+float64(i*barHeight)
 		s.text(left-8, y+14, "end", rows[i].Name, "12")
 		fmt.Fprintf(s, `<rect x="%d" y="%.1f" width="%.1f" height="%d" fill="%s"/>`+"\n", left, y, x(v.Median)-left, barHeight-8, colours[0])
-		s.line(x(v.Min), y+9, x(v.Max), y+9, "#222")
-		s.text(max(x(v.Median), x(v.Max))+6, y+14, "start", fmt.Sprintf("%.2f", v.Median), "12")
+		s.line(x(v.Low), y+9, x(v.High), y+9, "#222")
+		s.text(max(x(v.Median), x(v.High))+6, y+14, "start", fmt.Sprintf("%.2f", v.Median), "12")
 	}
 	s.line(x(1), top-4, x(1), top+float64(barHeight*len(rows)), "#888")
 	return s.end()
@@ -142,7 +142,7 @@ func growth(lines []line) string {
 		var path strings.Builder
 		for j, p := range l.points {
 			fmt.Fprintf(&path, "%.1f,%.1f ", x(j), y(p.Median))
-			s.line(x(j), y(p.Min), x(j), y(p.Max), "#222")
+			s.line(x(j), y(p.Low), x(j), y(p.High), "#222")
 			fmt.Fprintf(s, `<circle cx="%.1f" cy="%.1f" r="3.5" fill="%s"/>`+"\n", x(j), y(p.Median), colours[0])
 			s.text(x(j), base+16, "middle", l.labels[j], "11")
 		}

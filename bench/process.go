@@ -3,10 +3,8 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -123,30 +121,6 @@ func cpu(ps []*process) (total time.Duration, err error) {
 		}
 	}
 	return total, nil
-}
-
-// tick is the unit of times in /proc: 100 a second on every Linux (USER_HZ).
-const tick = 10 * time.Millisecond
-
-var errStat = errors.New("this is not what /proc/<pid>/stat holds")
-
-// parseStat reads utime and stime out of /proc/<pid>/stat (proc(5)). The name
-// of the program, in parentheses, may itself hold spaces and parentheses.
-func parseStat(text []byte) (time.Duration, error) {
-	i := bytes.LastIndexByte(text, ')')
-	if i < 0 {
-		return 0, errStat
-	}
-	fields := strings.Fields(string(text[i+1:]))
-	if len(fields) < 13 {
-		return 0, errStat
-	}
-	user, err1 := strconv.ParseInt(fields[11], 10, 64)
-	system, err2 := strconv.ParseInt(fields[12], 10, 64)
-	if err1 != nil || err2 != nil {
-		return 0, errStat
-	}
-	return time.Duration(user+system) * tick, nil
 }
 
 // rss is the resident memory of processes in bytes.

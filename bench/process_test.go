@@ -8,27 +8,19 @@ import (
 	"time"
 )
 
-func TestParseStat(t *testing.T) {
+// TestCPUOf: the time of a process is what getrusage says of this one, and there
+// is none of a process that is not there.
+func TestCPUOf(t *testing.T) {
 	t.Parallel()
-	const rest = " S 1 2 3 0 -1 4194304 100 0 0 0 250 50 0 0 20 0 9 0 1000 1 1 1"
-	for _, c := range []struct {
-		name, text string
-		want       time.Duration
-		fails      bool
-	}{
-		{"plain", "42 (xivo-auth)" + rest, 3 * time.Second, false},
-		{"a name with spaces and parentheses", "42 (a (b) 1 2 3)" + rest, 3 * time.Second, false},
-		{"cut", "42 (xivo-auth) S 1 2 3", 0, true},
-		{"no numbers", "42 (x) S 1 2 3 0 -1 4194304 100 0 0 0 a b 0 0", 0, true},
-		{"nothing", "", 0, true},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			got, err := parseStat([]byte(c.text))
-			if got != c.want || (err != nil) != c.fails {
-				t.Errorf("%s, %v", got, err)
-			}
-		})
+	before := ownCPU()
+	for ownCPU() == before { // some work
+	}
+	got, err := cpuOf(os.Getpid())
+	if after := ownCPU(); err != nil || got < before || got > after+time.Millisecond {
+		t.Errorf("%s, %v; want it from %s to %s", got, err, before, after)
+	}
+	if _, err := cpuOf(1 << 22); err == nil {
+		t.Error("a process that cannot be has no error")
 	}
 }
 

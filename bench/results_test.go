@@ -34,7 +34,7 @@ func TestRow(t *testing.T) {
 	if row.RPS != (Spread{500, 90, 900}) {
 		t.Errorf("rps %+v", row.RPS)
 	}
-	if c := row.CPURatio; c.Median < 1.0999 || c.Median > 1.1001 || c.Min < .9999 || c.Min > 1.0001 {
+	if c := row.CPURatio; c.Median < 1.0999 || c.Median > 1.1001 || c.Low < .9999 || c.Low > 1.0001 {
 		t.Errorf("CPU ratio %+v", c)
 	}
 	if c := row.CPU.Median; c < 109.99 || c > 110.01 {

@@ -10,11 +10,12 @@ import (
 )
 
 // Spread is a figure that was taken several times: the machine is shared, so
-// one number alone would say less than it seems to.
+// one number alone would say less than it seems to. The true median lies from
+// Low to High with a confidence of 95 %, whatever the distribution.
 type Spread struct {
 	Median float64 `json:"median"`
-	Min    float64 `json:"min"`
-	Max    float64 `json:"max"`
+	Low    float64 `json:"low"`
+	High   float64 `json:"high"`
 }
 
 // spread summarises the figures of several rounds; the zero Spread for none.
@@ -24,7 +25,24 @@ func spread(figures []float64) Spread {
 	}
 	s := slices.Sorted(slices.Values(figures))
 	n := len(s)
-	return Spread{Median: (s[(n-1)/2] + s[n/2]) / 2, Min: s[0], Max: s[n-1]}
+	cut := outside(n)
+	return Spread{Median: (s[(n-1)/2] + s[n/2]) / 2, Low: s[cut], High: s[n-1-cut]}
+}
+
+// outside is how many of n figures may be left out at either end so that the
+// rest still spans the median with a confidence of 95 %. Each figure is below
+// it with a chance of one half, so their number is binomial, and the interval
+// misses when at most that many are on one side. With less than six figures
+// nothing may be left out, and the confidence is less.
+func outside(n int) int {
+	chance := math.Pow(.5, float64(n)) // of exactly k below the median
+	k, missed := 0, chance
+	for 2*missed <= .05 {
+		k++
+		chance *= float64(n-k+1) / float64(k)
+		missed += chance
+	}
+	return max(0, k-1)
 }
 
 // histogram counts durations in buckets that are at most 1.6 % wide, as HDR

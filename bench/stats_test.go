@@ -9,6 +9,16 @@ import (
 	"time"
 )
 
+// TestOutside: the ranks that tables of the sign test give for 95 %.
+func TestOutside(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int]int{1: 0, 2: 0, 5: 0, 6: 0, 8: 0, 9: 1, 11: 1, 12: 2, 15: 3, 20: 5, 25: 7, 30: 9, 50: 17, 100: 39} {
+		if got := outside(n); got != want {
+			t.Errorf("of %d figures %d may be outside, want %d", n, got, want)
+		}
+	}
+}
+
 func TestSpread(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -20,6 +30,7 @@ func TestSpread(t *testing.T) {
 		{"one", []float64{3}, Spread{3, 3, 3}},
 		{"odd", []float64{9, 1, 4}, Spread{4, 1, 9}},
 		{"even", []float64{4, 1, 2, 9}, Spread{3, 1, 9}},
+		{"many", []float64{12, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}, Spread{6.5, 3, 10}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
