@@ -48,9 +48,9 @@ var (
 		missed: 100_000, revocations: 300, storm: 1000, stormFor: 20 * time.Second, profile: 4 * time.Second,
 	}
 	quick = plan{
-		rounds: 7, slot: 200 * time.Millisecond, openRounds: 1, openSlot: 2 * time.Second, part: .4,
+		rounds: 6, slot: 200 * time.Millisecond, openRounds: 1, openSlot: time.Second, part: .4,
 		conns: []int{1, 64}, grants: []int{1000, 10_000}, tenants: []int{2, 1000},
-		missed: 60_000, revocations: 30, storm: 200, stormFor: 6 * time.Second,
+		missed: 60_000, revocations: 30, storm: 200, stormFor: 4 * time.Second,
 	}
 )
 
