@@ -53,6 +53,19 @@ type Group struct {
 	Rows    []Row   `json:"rows"`
 }
 
+// row finds one by its key: nil where there is none, and in no group.
+func (g *Group) row(key string) *Row {
+	if g == nil {
+		return nil
+	}
+	for i := range g.Rows {
+		if g.Rows[i].Key == key {
+			return &g.Rows[i]
+		}
+	}
+	return nil
+}
+
 // measurement is one rung in one round.
 type measurement struct {
 	outcome

@@ -24,7 +24,7 @@ func (r *Results) markdown() string {
 		fmt.Fprintf(&b, "\n## %s\n\n%s", r.Series[i].Name, r.Series[i].table())
 	}
 	for _, s := range []struct{ name, text string }{
-		{"Memory", r.memoryTable()}, {"Logins", r.loginTable()}, {"A revocation, from one node to the others", r.revocationTable()},
+		{"What authentication adds to the same proxy", r.addedTable()}, {"Memory", r.memoryTable()}, {"Logins", r.loginTable()}, {"A revocation, from one node to the others", r.revocationTable()},
 	} {
 		if s.text != "" {
 			fmt.Fprintf(&b, "\n## %s\n\n%s", s.name, s.text)
@@ -131,6 +131,40 @@ func (r *Results) revocationTable() string {
 	return b.String()
 }
 
+// bare are peers that are the same proxy with and without authentication.
+var bare = [][2]string{{"guard", "proxy"}, {"forward_auth", "proxy"}, {"auth_request", "auth_request-plain"}}
+
+// added are the seconds of CPU that authentication adds to a million requests
+// of the same proxy, by the key of the peer.
+func (r *Results) added() map[string]float64 {
+	all := map[string]float64{}
+	for _, pair := range bare {
+		with, without := r.find("peers").row(pair[0]), r.find("peers").row(pair[1])
+		if with != nil && without != nil {
+			all[pair[0]] = with.CPU.Median - without.CPU.Median
+		}
+	}
+	return all
+}
+
+// addedTable is what authentication adds to a request of the same proxy without
+// any: the proxies differ more than what they are asked to do here.
+func (r *Results) addedTable() string {
+	added := r.added()
+	if len(added) == 0 {
+		return ""
+	}
+	var b strings.Builder
+	b.WriteString("| | requests/s × the same proxy without auth | CPU s per million, added | × our guard |\n|---|--:|--:|--:|\n")
+	for _, pair := range bare {
+		with, without := r.find("peers").row(pair[0]), r.find("peers").row(pair[1])
+		if with != nil && without != nil {
+			fmt.Fprintf(&b, "| %s | %.2f | %.1f | %.1f |\n", with.Name, with.RPS.Median/without.RPS.Median, added[pair[0]], added[pair[0]]/added["guard"])
+		}
+	}
+	return b.String()
+}
+
 // profileTables show where the time of some rungs went.
 func (r *Results) profileTables(keys ...string) string {
 	var b strings.Builder
@@ -171,7 +205,7 @@ func publishResults(file string) error {
 // blocks are the texts that pages may show, by name.
 func (r *Results) blocks(base string) map[string]string {
 	blocks := map[string]string{
-		"where": r.where() + "\n", "memory": r.memoryTable(), "targets": r.targetTable(), "login": r.loginTable(), "revocation": r.revocationTable(),
+		"where": r.where() + "\n", "added": r.addedTable(), "memory": r.memoryTable(), "targets": r.targetTable(), "login": r.loginTable(), "revocation": r.revocationTable(),
 		"profiles": r.profileTables("proxy", "scope", "assertion", "miss"),
 		"raw":      fmt.Sprintf("All figures: [%[1]s.md](%[2]s.md), [%[1]s.json](%[2]s.json).\n", filepath.Base(base), base),
 	}

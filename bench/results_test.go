@@ -97,6 +97,29 @@ func TestResults_Markdown(t *testing.T) {
 	}
 }
 
+// TestResults_Added: what authentication adds is counted against the same proxy.
+func TestResults_Added(t *testing.T) {
+	t.Parallel()
+	row := func(key string, rps, cpu float64) Row {
+		return Row{Key: key, Name: key, RPS: Spread{Median: rps}, CPU: Spread{Median: cpu}}
+	}
+	r := &Results{Groups: []Group{{Key: "peers", Rows: []Row{
+		row("guard", 950, 110), row("proxy", 1000, 100), row("auth_request", 1200, 90), row("auth_request-plain", 3000, 30),
+	}}}}
+	text := r.markdown()
+	for _, want := range []string{"| guard | 0.95 | 10.0 | 1.0 |", "| auth_request | 0.40 | 60.0 | 6.0 |", "what our guard adds to Caddy | ≥ 2 | 6.000 (6.00…6.00) | reached |"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is missing in\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, "forward_auth") {
+		t.Errorf("what was not measured is told of:\n%s", text)
+	}
+	if text := new(Results).addedTable(); text != "" {
+		t.Errorf("of nothing: %s", text)
+	}
+}
+
 func TestFill(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

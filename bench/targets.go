@@ -18,14 +18,23 @@ type target struct {
 // rowOf finds a figure of a row.
 func rowOf(group, key string, of func(*Row) Spread) func(*Results) (Spread, bool) {
 	return func(r *Results) (Spread, bool) {
-		if g := r.find(group); g != nil {
-			for i := range g.Rows {
-				if g.Rows[i].Key == key {
-					return of(&g.Rows[i]), true
-				}
-			}
+		if w := r.find(group).row(key); w != nil {
+			return of(w), true
 		}
 		return Spread{}, false
+	}
+}
+
+// addedOf is the CPU that authentication adds to a peer's proxy, by what our
+// guard adds to its own.
+func addedOf(key string) func(*Results) (Spread, bool) {
+	return func(r *Results) (Spread, bool) {
+		added := r.added()
+		if added["guard"] <= 0 || added[key] == 0 {
+			return Spread{}, false
+		}
+		by := added[key] / added["guard"]
+		return Spread{by, by, by}, true
 	}
 }
 
@@ -44,6 +53,8 @@ var targets = []target{
 	{what: "nginx auth_request: requests/s × our guard", limit: .5, atMost: true, got: rowOf("peers", "auth_request", ratioOf)},
 	{what: "Oathkeeper: requests/s × our guard", limit: .5, atMost: true, got: rowOf("peers", "oathkeeper", ratioOf)},
 	{what: "oauth2-proxy: requests/s × our guard", limit: .5, atMost: true, got: rowOf("peers", "oauth2-proxy", ratioOf)},
+	{what: "nginx auth_request: CPU it adds to nginx × what our guard adds to Caddy", limit: 2, got: addedOf("auth_request")},
+	{what: "Caddy forward_auth: CPU it adds to Caddy × what our guard adds", limit: 2, got: addedOf("forward_auth")},
 	{what: "a login: time × its bare hash", limit: 1.05, atMost: true, got: func(r *Results) (Spread, bool) {
 		if r.Login == nil {
 			return Spread{}, false
