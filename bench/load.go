@@ -21,6 +21,8 @@ type load struct {
 	conns  int
 	tls    *tls.Config
 	h2     bool
+	// busy is how long a client waits that was answered 503.
+	busy time.Duration
 	// pool are clients that stay connected from one slot to the next, where
 	// they are not to be made anew each time.
 	pool []client
@@ -97,6 +99,9 @@ func (w *worker) ask(began func() time.Time) {
 	case status != w.l.want:
 		w.bad++
 		w.example = fmt.Sprintf("%d where %d was due", status, w.l.want)
+		if status == http.StatusServiceUnavailable {
+			time.Sleep(w.l.busy)
+		}
 	default:
 		w.n++
 		w.hist.record(time.Since(at))

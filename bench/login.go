@@ -109,8 +109,8 @@ type Storm struct {
 	Busy   uint64  `json:"busy"`
 }
 
-// storm has many clients log in, each again when it was refused or let in,
-// while checks go on arriving.
+// storm has many clients log in, each again when it was let in, or a second after
+// it was refused, as Retry-After asks, while checks go on arriving.
 func (b *bench) storm(ctx context.Context, hashMS float64) (Storm, error) {
 	s := Storm{Clients: b.plan.storm, Seconds: b.plan.stormFor.Seconds(), Offered: 500, Hashes: 1e3 / hashMS}
 	check := load{addr: b.node.addr("api"), conns: 32, want: http.StatusNoContent, tokens: always(inside(setPlain)),
@@ -119,6 +119,7 @@ func (b *bench) storm(ctx context.Context, hashMS float64) (Storm, error) {
 	s.Calm, s.CalmLatency = calm.rate(), calm.hist.latency()
 
 	login := b.login(b.plan.storm)
+	login.busy = time.Second
 	var logins *outcome
 	var group sync.WaitGroup
 	group.Go(func() { logins = login.closed(ctx, b.plan.stormFor) })

@@ -93,9 +93,9 @@ func (r *Results) memoryTable() string {
 		return ""
 	}
 	var b strings.Builder
-	b.WriteString("| grants | RSS | above an empty node |\n|--:|--:|--:|\n")
+	b.WriteString("| grants | RSS | above an empty node | live heap |\n|--:|--:|--:|--:|\n")
 	for _, m := range r.Memory {
-		fmt.Fprintf(&b, "| %d | %s | %s |\n", m.Grants, megabytes(m.RSS), megabytes(m.Above))
+		fmt.Fprintf(&b, "| %d | %s | %s | %s |\n", m.Grants, megabytes(m.RSS), megabytes(m.Above), megabytes(int64(m.Live)))
 	}
 	return b.String()
 }
@@ -108,7 +108,7 @@ func (r *Results) loginTable() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "One after the other: a login %.1f ms, its bare hash %.1f ms, ratio %s, in CPU seconds %s.\n\n", l.LoginMS.Median, l.HashMS.Median,
 		l.Ratio.ratio(), l.CPURatio.ratio())
-	fmt.Fprintf(&b, "%d clients log in at once, again and again, for %.0f s, while %.0f checks of tokens arrive each second:\n\n", s.Clients, s.Seconds, s.Offered)
+	fmt.Fprintf(&b, "%d clients log in at once, again and again, or a second later when they are told to (503), for %.0f s, while %.0f checks of tokens arrive each second:\n\n", s.Clients, s.Seconds, s.Offered)
 	fmt.Fprintf(&b, "| | checks answered/s | p50 | p99 | logins/s | 503 |\n|---|--:|--:|--:|--:|--:|\n| before | %.0f | %s | %s | | |\n| in the storm | %.0f | %s | %s | %.1f | %d |\n\n",
 		s.Calm, micros(s.CalmLatency.P50), micros(s.CalmLatency.P99), s.During, micros(s.DuringLatency.P50), micros(s.DuringLatency.P99), s.Logins, s.Busy)
 	fmt.Fprintf(&b, "One core that does nothing else hashes %.1f passwords a second.\n", s.Hashes)

@@ -131,6 +131,28 @@ func (n *node) feed(ctx context.Context, states ...string) error {
 	}
 }
 
+// live is the node's heap just after a collection, in bytes.
+func (n *node) live(ctx context.Context) (uint64, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.Admin+"/debug/pprof/heap?gc=1", nil)
+	if err != nil {
+		return 0, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	_, err = io.Copy(io.Discard, resp.Body)
+	_ = resp.Body.Close()
+	if err != nil {
+		return 0, err
+	}
+	var vars struct {
+		Memstats struct{ HeapAlloc uint64 } `json:"memstats"`
+	}
+	err = getJSON(ctx, "http://"+n.Admin+"/debug/vars", &vars)
+	return vars.Memstats.HeapAlloc, err
+}
+
 // profile takes a CPU profile of d, as go tool pprof reads it.
 func (n *node) profile(ctx context.Context, d time.Duration, file string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", n.Admin, int(d.Seconds())), nil)

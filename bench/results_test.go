@@ -55,7 +55,7 @@ func results() *Results {
 	return &Results{
 		Date: "2026-01-02", Groups: []Group{{Key: "ladder", Name: "Ladder", Rows: []Row{floor, row}}, {Key: "open", Name: "Open", Rows: []Row{floor, row}}},
 		Series: []Series{{"connections", "Connections", true, []Group{pair, pair}}, {"protocols", "Protocols", false, []Group{pair}}},
-		Memory: []Memory{{1000, 200 << 20, 100 << 20}}, Login: &Login{}, Storm: &Storm{}, Revocation: &Revocation{Nodes: 3},
+		Memory: []Memory{{1000, 200 << 20, 100 << 20, 50 << 20}}, Login: &Login{}, Storm: &Storm{}, Revocation: &Revocation{Nodes: 3},
 	}
 }
 
@@ -89,7 +89,7 @@ func TestResults_Markdown(t *testing.T) {
 	t.Parallel()
 	text := results().markdown()
 	for _, want := range []string{
-		"## Ladder", "| guard, hit: requests/s × floor | ≥ 0.97 | 0.980 (0.90…1.00) | reached |", "0.980 (0.90…1.00)", "1.020 (1.00…1.10)", "| 64 MiB |", "(3 other answers)", "1.5 ms", "250 ms", "## Connections", "| 1000 | 200 MiB | 100 MiB |",
+		"## Ladder", "| guard, hit: requests/s × floor | ≥ 0.97 | 0.980 (0.90…1.00) | reached |", "0.980 (0.90…1.00)", "1.020 (1.00…1.10)", "| 64 MiB |", "(3 other answers)", "1.5 ms", "250 ms", "## Connections", "| 1000 | 200 MiB | 100 MiB | 50 MiB |",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is missing in\n%s", want, text)

@@ -27,6 +27,9 @@ type Memory struct {
 	RSS    int64 `json:"rss_bytes"`
 	// Above is RSS above that of a node that has answered nothing yet.
 	Above int64 `json:"above_empty_bytes"`
+	// Live is its heap just after a collection. Go lets it grow to twice that
+	// before the next one, unless GOGC or GOMEMLIMIT say otherwise.
+	Live uint64 `json:"live_heap_bytes"`
 }
 
 // resident measures a node of its own with more and more grants in memory: the
@@ -48,7 +51,12 @@ func (b *bench) resident(ctx context.Context) (groups []Group, memory []Memory, 
 			return groups, memory, err
 		}
 		issued = grants
-		memory = append(memory, Memory{grants, rss(procs), rss(procs) - empty})
+		resident := rss(procs) // before a collection that nobody would have asked for
+		live, err := n.live(ctx)
+		if err != nil {
+			return groups, memory, err
+		}
+		memory = append(memory, Memory{grants, resident, resident - empty, live})
 		floor, guard := b.guarded("proxy", userPath), b.guarded("scope", userPath)
 		floor.addr, guard.addr = n.addr("proxy"), n.addr("scope")
 		guard.tokens = among("resident", grants)

@@ -138,3 +138,22 @@ func TestWazoUser(t *testing.T) {
 		})
 	}
 }
+
+// busy is a checker whose queue is full.
+type busy struct{}
+
+func (busy) Full() bool { return true }
+
+func (busy) Check(context.Context, string, string, []byte) (bool, error) {
+	return false, password.ErrBusy
+}
+
+// TestWazoUser_Busy: a storm of logins does not cost a query each.
+func TestWazoUser_Busy(t *testing.T) {
+	t.Parallel()
+	s := &logins{}
+	b := &backends.WazoUser{Users: s, Checker: busy{}}
+	if _, err := b.Authenticate(t.Context(), backends.Attempt{Login: "alice", Password: "secret"}); !errors.Is(err, backends.ErrBusy) || s.asked != 0 {
+		t.Errorf("%v after %d questions", err, s.asked)
+	}
+}

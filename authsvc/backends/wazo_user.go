@@ -19,6 +19,8 @@ type WazoUser struct {
 // PasswordChecker checks passwords; [*password.Checker] does.
 type PasswordChecker interface {
 	Check(ctx context.Context, password, hash string, salt []byte) (bool, error)
+	// Full reports whether Check would refuse at once.
+	Full() bool
 }
 
 // CredentialStore is what [WazoUser] needs of a store.
@@ -36,6 +38,9 @@ func (*WazoUser) Name() string { return Default }
 func (w *WazoUser) Authenticate(ctx context.Context, a Attempt) (Identity, error) {
 	if a.Login == "" || a.Password == "" {
 		return Identity{}, ErrRefused
+	}
+	if w.Checker.Full() { // before a query that would be for nothing
+		return Identity{}, ErrBusy
 	}
 	c, err := w.Users.CredentialsByLogin(ctx, a.Login)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {

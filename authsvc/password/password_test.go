@@ -124,9 +124,12 @@ func TestChecker_Queue(t *testing.T) {
 				waiting <- err
 			}()
 		}
+		if k.Full() {
+			t.Error("full before anybody waits")
+		}
 		synctest.Wait()
-		if _, err := k.Check(t.Context(), "x", "", nil); !errors.Is(err, ErrBusy) || time.Since(began) != 0 {
-			t.Errorf("with a full queue: %v after %v", err, time.Since(began))
+		if _, err := k.Check(t.Context(), "x", "", nil); !errors.Is(err, ErrBusy) || time.Since(began) != 0 || !k.Full() {
+			t.Errorf("with a full queue: %v after %v, full: %v", err, time.Since(began), k.Full())
 		}
 		for range queuePerSlot {
 			if err := <-waiting; !errors.Is(err, ErrBusy) || time.Since(began) != queueWait {

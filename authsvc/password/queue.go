@@ -19,6 +19,16 @@ const (
 	queueWait = 5 * time.Second
 )
 
+// Full reports whether a password would be refused with [ErrBusy] at once: for
+// those who have something to do before they check it, which a storm of logins
+// had better not cost. What follows may come out otherwise.
+func (c *Checker) Full() bool {
+	return len(c.slots) == cap(c.slots) && c.waiting.Load() >= c.places()
+}
+
+// places is how many may wait.
+func (c *Checker) places() int64 { return int64(queuePerSlot * cap(c.slots)) }
+
 // acquire takes a slot, waiting for one in a bounded queue: a storm of logins
 // must cost those who make it, and neither memory nor the checks of tokens,
 // which need no slot.
@@ -29,7 +39,7 @@ func (c *Checker) acquire(ctx context.Context) (release func(), err error) {
 		return release, nil
 	default:
 	}
-	if c.waiting.Add(1) > int64(queuePerSlot*cap(c.slots)) {
+	if c.waiting.Add(1) > c.places() {
 		c.waiting.Add(-1)
 		return nil, ErrBusy
 	}

@@ -364,6 +364,9 @@ func (r *remembering) Check(ctx context.Context, pass, hash string, salt []byte)
 	return ok, err
 }
 
+// Full implements [backends.PasswordChecker].
+func (r *remembering) Full() bool { return r.c.Full() }
+
 // hashes keeps what a password hashes to: it costs a tenth of a second.
 var hashes sync.Map
 
