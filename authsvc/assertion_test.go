@@ -14,6 +14,7 @@ import (
 
 	"github.com/wazo-edge/xivo-auth/authsvc"
 	"github.com/wazo-edge/xivo-auth/authsvc/assertion"
+	"github.com/wazo-edge/xivo-auth/authsvc/cache"
 	"github.com/wazo-edge/xivo-auth/authsvc/grant"
 	"github.com/wazo-edge/xivo-auth/authsvc/store"
 	"github.com/wazo-edge/xivo-auth/authsvc/store/sqlite"
@@ -29,7 +30,7 @@ func TestAssert(t *testing.T) {
 	}
 	at := time.Unix(1_700_000_000, 0)
 	idle := authsvc.Settings{CleanupInterval: -1}
-	svc, err := authsvc.New(authsvc.Config{Store: st, Now: func() time.Time { return at }}, idle)
+	svc, err := authsvc.New(authsvc.Config{Store: st, Now: func() time.Time { return at }, Cache: cache.Config{Grants: 1000}}, idle)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/wazo-edge/xivo-auth/authsvc"
+	"github.com/wazo-edge/xivo-auth/authsvc/cache"
 	"github.com/wazo-edge/xivo-auth/authsvc/store"
 	"github.com/wazo-edge/xivo-auth/authsvc/store/sqlite"
 )
@@ -86,7 +87,7 @@ func unprepared(t *testing.T) *authsvc.Service {
 	if err != nil {
 		t.Fatal(err)
 	}
-	svc, err := authsvc.New(authsvc.Config{Store: db}, authsvc.Settings{CleanupInterval: -1})
+	svc, err := authsvc.New(authsvc.Config{Store: db, Cache: cache.Config{Grants: 1000}}, authsvc.Settings{CleanupInterval: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

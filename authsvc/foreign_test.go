@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/wazo-edge/xivo-auth/authsvc"
+	"github.com/wazo-edge/xivo-auth/authsvc/cache"
 	"github.com/wazo-edge/xivo-auth/authsvc/guard"
 	"github.com/wazo-edge/xivo-auth/authsvc/store"
 	"github.com/wazo-edge/xivo-auth/authsvc/store/sqlite"
@@ -34,7 +35,7 @@ func TestForeignSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	st := &stated{Store: real}
-	svc, err := authsvc.New(authsvc.Config{Store: st}, authsvc.Settings{})
+	svc, err := authsvc.New(authsvc.Config{Store: st, Cache: cache.Config{Grants: 1000}}, authsvc.Settings{})
 	if err != nil {
 		t.Fatal(err)
 	}

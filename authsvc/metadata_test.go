@@ -9,6 +9,7 @@ import (
 
 	"github.com/wazo-edge/xivo-auth/authsvc"
 	"github.com/wazo-edge/xivo-auth/authsvc/backends"
+	"github.com/wazo-edge/xivo-auth/authsvc/cache"
 	"github.com/wazo-edge/xivo-auth/authsvc/store"
 	"github.com/wazo-edge/xivo-auth/authsvc/store/sqlite"
 	"github.com/wazo-edge/xivo-auth/authsvc/users"
@@ -24,10 +25,10 @@ func TestUserAdminStatus(t *testing.T) {
 		t.Fatal(err)
 	}
 	const stack = "5f9a3f0e-92b4-4a3d-8a0c-7d0a2a4f8e11"
-	svc, err := authsvc.New(authsvc.Config{Store: st, XiVOUUID: stack}, authsvc.Settings{
+	svc, err := authsvc.New(authsvc.Config{Store: st, XiVOUUID: stack, Cache: cache.Config{Grants: 1000}}, authsvc.Settings{
 		AdminStatus: true,
 		Backends: func(s *authsvc.Service) *backends.Set {
-			return backends.NewSet(&backends.WazoUser{Users: s.Store, Checker: apitest.Remembering(s.Checker)})
+			return backends.NewSet(apitest.Remember(s))
 		},
 	})
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/wazo-edge/xivo-auth/authsvc"
+	"github.com/wazo-edge/xivo-auth/authsvc/cache"
 	"github.com/wazo-edge/xivo-auth/authsvc/grant"
 	"github.com/wazo-edge/xivo-auth/authsvc/httpapi"
 	"github.com/wazo-edge/xivo-auth/authsvc/store"
@@ -25,7 +26,7 @@ func TestShown(t *testing.T) {
 		t.Fatal(err)
 	}
 	set := authsvc.Settings{CleanupInterval: -1}
-	svc, err := authsvc.New(authsvc.Config{Store: db, XiVOUUID: "stack"}, set)
+	svc, err := authsvc.New(authsvc.Config{Store: db, XiVOUUID: "stack", Cache: cache.Config{Grants: 1000}}, set)
 	if err != nil {
 		t.Fatal(err)
 	}

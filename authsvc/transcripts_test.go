@@ -8,6 +8,7 @@ import (
 
 	"github.com/wazo-edge/xivo-auth/authsvc"
 	"github.com/wazo-edge/xivo-auth/authsvc/backends"
+	"github.com/wazo-edge/xivo-auth/authsvc/cache"
 	"github.com/wazo-edge/xivo-auth/authsvc/store"
 	"github.com/wazo-edge/xivo-auth/authsvc/store/postgres"
 	"github.com/wazo-edge/xivo-auth/authsvc/store/sqlite"
@@ -46,10 +47,10 @@ func TestTranscripts(t *testing.T) {
 func serve(t *testing.T, st *sqlstore.Store) apitest.Server {
 	t.Helper()
 	clock := apitest.NewClock()
-	svc, err := authsvc.New(authsvc.Config{Store: st, Now: clock.Now}, authsvc.Settings{
+	svc, err := authsvc.New(authsvc.Config{Store: st, Now: clock.Now, Cache: cache.Config{Grants: 1000}}, authsvc.Settings{
 		CleanupInterval: -1,
 		Backends: func(s *authsvc.Service) *backends.Set {
-			return backends.NewSet(&backends.WazoUser{Users: s.Store, Checker: apitest.Remembering(s.Checker)})
+			return backends.NewSet(apitest.Remember(s))
 		},
 	})
 	if err != nil {

@@ -6,16 +6,16 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
+
+	"github.com/wazo-edge/xivo-auth/internal/freeport"
 )
 
 // process is a program that takes part.
@@ -176,21 +176,12 @@ func getJSON(ctx context.Context, url string, into any) error {
 	return json.NewDecoder(resp.Body).Decode(into)
 }
 
-// given are the addresses that [freeAddr] has given out.
-var given sync.Map
-
 // freeAddr is an address nobody listens at, and never the same twice: Caddys
 // share a port with SO_REUSEPORT and would not even complain.
 func freeAddr() string {
-	for {
-		l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // no network in between
-		if err != nil {
-			panic(err)
-		}
-		addr := l.Addr().String()
-		_ = l.Close()
-		if _, twice := given.LoadOrStore(addr, true); !twice {
-			return addr
-		}
+	port, err := freeport.Pick()
+	if err != nil {
+		panic(err)
 	}
+	return fmt.Sprintf("127.0.0.1:%d", port)
 }

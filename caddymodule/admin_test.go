@@ -16,6 +16,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/wazo-edge/xivo-auth/authsvc"
+	"github.com/wazo-edge/xivo-auth/authsvc/cache"
 	"github.com/wazo-edge/xivo-auth/authsvc/grant"
 	"github.com/wazo-edge/xivo-auth/authsvc/revocation"
 	"github.com/wazo-edge/xivo-auth/authsvc/store"
@@ -273,7 +274,7 @@ func (c *countedStore) State(ctx context.Context) (store.SchemaState, error) {
 func TestReady_ProbesShareAnAnswer(t *testing.T) {
 	t.Parallel()
 	st := &countedStore{Store: openDB(t, t.TempDir()+"/auth.db")}
-	svc, err := authsvc.New(authsvc.Config{Store: st, Feed: authsvc.Feed{Off: true}}, authsvc.Settings{CleanupInterval: -1})
+	svc, err := authsvc.New(authsvc.Config{Store: st, Feed: authsvc.Feed{Off: true}, Cache: cache.Config{Grants: 1000}}, authsvc.Settings{CleanupInterval: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,6 +29,7 @@ import (
 
 	"github.com/wazo-edge/xivo-auth/authsvc/grant"
 	"github.com/wazo-edge/xivo-auth/authsvc/revocation"
+	"github.com/wazo-edge/xivo-auth/internal/freeport"
 )
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
@@ -322,12 +323,11 @@ func (n *node) lookups(state grant.State) uint64 { return n.service().CacheStats
 
 func freePort(t testing.TB) int {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := freeport.Pick()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = ln.Close() }()
-	return ln.Addr().(*net.TCPAddr).Port
+	return port
 }
 
 // removeDB removes the database, which nobody may have open.

@@ -25,7 +25,7 @@ func (*remembering) CaddyModule() caddy.ModuleInfo {
 func (*remembering) UnmarshalCaddyfile(*caddyfile.Dispenser) error { return nil }
 
 func (*remembering) MakeBackend(s *authsvc.Service) backends.Backend {
-	return &backends.WazoUser{Users: s.Store, Checker: apitest.Remembering(s.Checker)}
+	return apitest.Remember(s)
 }
 
 func init() { caddy.RegisterModule(new(remembering)) }

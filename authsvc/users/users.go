@@ -12,7 +12,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/wazo-edge/xivo-auth/authsvc/form"
-	"github.com/wazo-edge/xivo-auth/authsvc/password"
 	"github.com/wazo-edge/xivo-auth/authsvc/store"
 )
 
@@ -37,10 +36,16 @@ type Store interface {
 	store.Accounts
 }
 
+// Passwords hashes and checks passwords, as a Checker of package password does.
+type Passwords interface {
+	Hash(ctx context.Context, password string) (hash string, salt []byte, err error)
+	Check(ctx context.Context, password, hash string, salt []byte) (bool, error)
+}
+
 // Service manages accounts. Safe for concurrent use.
 type Service struct {
 	Store   Store
-	Checker *password.Checker
+	Checker Passwords
 	// Revoke takes tokens out of the cache of this process; nil where there
 	// is none, as on the command line.
 	Revoke func(tokens ...uuid.UUID)

@@ -16,6 +16,7 @@ import (
 	"github.com/wazo-edge/xivo-auth/authsvc/store/sqlite"
 	"github.com/wazo-edge/xivo-auth/authsvc/store/sqlstore"
 	"github.com/wazo-edge/xivo-auth/authsvc/users"
+	"github.com/wazo-edge/xivo-auth/internal/apitest"
 )
 
 // newService is the room over an empty database, and what it had revoked.
@@ -31,7 +32,7 @@ func newService(t *testing.T) (s *users.Service, db *sqlstore.Store, revoked *[]
 	}
 	revoked = new([]uuid.UUID)
 	s = &users.Service{
-		Store: db, Checker: password.NewChecker(0),
+		Store: db, Checker: &apitest.Remembering{Checker: password.NewChecker(0)},
 		Revoke: func(tokens ...uuid.UUID) { *revoked = append(*revoked, tokens...) },
 	}
 	return s, db, revoked

@@ -37,6 +37,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/wazo-edge/xivo-auth/authsvc"
 	"github.com/wazo-edge/xivo-auth/authsvc/backends"
 	"github.com/wazo-edge/xivo-auth/authsvc/password"
 	"github.com/wazo-edge/xivo-auth/authsvc/store"
@@ -224,7 +225,10 @@ func (s *scene) user(t testing.TB, o options) {
 		u.TenantUUID = s.uuid(t, tenant)
 	}
 	if pass := o.word(1); pass != "" && pass != "unconfirmed" && pass != "disabled" {
-		u.PasswordHash, u.PasswordSalt = hashed(t, pass)
+		var err error
+		if u.PasswordHash, u.PasswordSalt, err = hashed(pass); err != nil {
+			t.Fatal(err)
+		}
 	}
 	created, err := s.Store.CreateUser(t.Context(), u)
 	if err != nil {
@@ -342,30 +346,39 @@ func (s *scene) text(t testing.TB, query string) (v string) {
 	return v
 }
 
-// Remembering answers again what a checker has answered before: transcripts log
-// the same few people in all the time, and each hash costs a tenth of a second.
-func Remembering(c *password.Checker) backends.PasswordChecker { return &remembering{c: c} }
-
-type remembering struct {
-	c    *password.Checker
-	seen sync.Map
+// Remember has a service hash no password, and check none, that was hashed or
+// checked in this process before, and returns its backend: transcripts log the
+// same few people in all the time, and each hash costs a tenth of a second, and
+// many times as much under the race detector.
+func Remember(s *authsvc.Service) *backends.WazoUser {
+	r := &Remembering{Checker: s.Checker}
+	s.Users.Checker = r
+	return &backends.WazoUser{Users: s.Store, Checker: r}
 }
 
+// Remembering is a checker with the memory of all of them.
+type Remembering struct{ *password.Checker }
+
+// checks are the answers to passwords by hash and salt.
+var checks sync.Map
+
 // Check implements [backends.PasswordChecker].
-func (r *remembering) Check(ctx context.Context, pass, hash string, salt []byte) (bool, error) {
+func (r *Remembering) Check(ctx context.Context, pass, hash string, salt []byte) (bool, error) {
 	key := [3]string{pass, hash, string(salt)}
-	if ok, seen := r.seen.Load(key); seen {
+	if ok, seen := checks.Load(key); seen {
 		return ok.(bool), nil
 	}
-	ok, err := r.c.Check(ctx, pass, hash, salt)
+	ok, err := r.Checker.Check(ctx, pass, hash, salt)
 	if err == nil {
-		r.seen.Store(key, ok)
+		checks.Store(key, ok)
 	}
 	return ok, err
 }
 
-// Full implements [backends.PasswordChecker].
-func (r *remembering) Full() bool { return r.c.Full() }
+// Hash implements [users.Passwords].
+func (*Remembering) Hash(_ context.Context, pass string) (string, []byte, error) {
+	return hashed(pass)
+}
 
 // hashes keeps what a password hashes to: it costs a tenth of a second.
 var hashes sync.Map
@@ -377,15 +390,15 @@ type hash struct {
 	err  error
 }
 
-func hashed(t testing.TB, pass string) (string, []byte) {
-	t.Helper()
+func hashed(pass string) (string, []byte, error) {
 	v, _ := hashes.LoadOrStore(pass, new(hash))
 	h := v.(*hash)
-	h.once.Do(func() { h.hash, h.salt, h.err = password.Hash(pass) })
-	if h.err != nil {
-		t.Fatal(h.err)
-	}
-	return h.hash, h.salt
+	h.once.Do(func() {
+		if h.hash, h.salt, h.err = password.Hash(pass); h.err == nil {
+			checks.Store([3]string{pass, h.hash, string(h.salt)}, true)
+		}
+	})
+	return h.hash, h.salt, h.err
 }
 
 // options are the words after a directive's name: plain ones and key=value.

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +17,8 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+
+	"github.com/wazo-edge/xivo-auth/internal/freeport"
 )
 
 const (
@@ -88,7 +89,8 @@ func start(ctx context.Context, bin string, settings []string, fill func(*Server
 		return nil, errors.Join(err, s.Stop())
 	}
 	for range startAttempts {
-		if s.port, err = freePort(); err != nil {
+		if s.port, err = freeport.Pick(); err != nil {
+			err = fmt.Errorf("pgtest: %w", err)
 			break
 		}
 		s.DSN = fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres?sslmode=disable", s.port)
@@ -179,15 +181,6 @@ func (s *Server) run(ctx context.Context, program string, args ...string) error 
 
 func environment() []string {
 	return []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C.UTF-8", "TZ=UTC"}
-}
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("pgtest: %w", err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
 // process is one run of the server.
