@@ -15,7 +15,7 @@ func deathSignal() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig:
 func cpuOf(pid int) (time.Duration, error) {
 	const sched = 2 // CPUCLOCK_SCHED; clock_getcpuclockid(3) makes the same id
 	var at unix.Timespec
-	if err := unix.ClockGettime(int32(^pid<<3|sched), &at); err != nil { //nolint:gosec // a pid has 22 bits
+	if err := unix.ClockGettime(int32(^pid<<3|sched), &at); err != nil {
 		return 0, fmt.Errorf("reading the CPU time of a process: %w", err)
 	}
 	return time.Duration(at.Nano()), nil
