@@ -4,7 +4,7 @@
 // run on one machine, and writes what it saw as JSON, Markdown and SVG:
 //
 //	go run ./bench -binary bin/xivo-auth -peers bin/peers -out bench/results
-//	go run ./bench -publish bench/results/2026-11-25.json
+//	go run ./bench -publish bench/results/2026-11-26.json
 //
 // What is measured, and how to read it, is in docs/performance.md.
 package main

@@ -171,7 +171,7 @@ func (r *Results) profileTables(keys ...string) string {
 	for _, key := range keys {
 		for _, p := range r.Profiles {
 			if p.Key == key {
-				fmt.Fprintf(&b, "%s, functions by their own time:\n\n```\n%s\n```\n\nand ours with what they call:\n\n```\n%s\n```\n\n", p.Name,
+				fmt.Fprintf(&b, "%s, functions by their own time:\n\n```\n%s\n```\n\nand some with what they call:\n\n```\n%s\n```\n\n", p.Name,
 					strings.Join(p.Top, "\n"), strings.Join(p.Ours, "\n"))
 			}
 		}
@@ -206,7 +206,7 @@ func publishResults(file string) error {
 func (r *Results) blocks(base string) map[string]string {
 	blocks := map[string]string{
 		"where": r.where() + "\n", "added": r.addedTable(), "memory": r.memoryTable(), "targets": r.targetTable(), "login": r.loginTable(), "revocation": r.revocationTable(),
-		"profiles": r.profileTables("proxy", "scope", "assertion", "miss"),
+		"profiles": r.profileTables("proxy", "scope", "identity", "miss"),
 		"raw":      fmt.Sprintf("All figures: [%[1]s.md](%[2]s.md), [%[1]s.json](%[2]s.json).\n", filepath.Base(base), base),
 	}
 	for i := range r.Groups {
