@@ -138,9 +138,13 @@ func (d *doctor) clock(ctx context.Context, st *sqlstore.Store, trip time.Durati
 	}
 	middle := began.Add(d.now().Sub(began) / 2)
 	apart := time.Duration(there*float64(time.Second)) - time.Duration(middle.UnixNano())
-	detail := fmt.Sprintf("the database is %s ahead", apart.Round(time.Millisecond))
+	precision := time.Millisecond
+	if max(apart, -apart) > time.Minute {
+		precision = time.Second // somebody has set it, and nobody cares when
+	}
+	detail := fmt.Sprintf("the database is %s ahead", apart.Round(precision))
 	if apart < 0 {
-		detail = fmt.Sprintf("the database is %s behind", (-apart).Round(time.Millisecond))
+		detail = fmt.Sprintf("the database is %s behind", (-apart).Round(precision))
 	}
 	const advice = "Have both machines follow a time server: tokens expire, and revocations are sorted from expiries, by these clocks."
 	switch apart = max(apart, -apart) - trip; {
