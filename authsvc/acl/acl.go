@@ -48,12 +48,11 @@ func Compile(accesses []string) *ACL {
 
 	negatives := 0
 	for _, access := range a.accesses {
-		if strings.HasPrefix(access, "!") {
+		access, negative := strings.CutPrefix(access, "!")
+		if negative {
 			negatives++
 		}
-	}
-	for _, access := range a.accesses {
-		for piece := range strings.SplitSeq(strings.TrimPrefix(access, "!"), ".") {
+		for piece := range strings.SplitSeq(access, ".") {
 			a.me = a.me || piece == wordMe
 			a.session = a.session || piece == wordSession
 		}
