@@ -23,8 +23,7 @@ type load struct {
 	h2     bool
 	// busy is how long a client waits that was answered 503.
 	busy time.Duration
-	// pool are clients that stay connected from one slot to the next, where
-	// they are not to be made anew each time.
+	// pool are the clients, between [load.connect] and its end.
 	pool []client
 }
 
@@ -115,18 +114,14 @@ func (l *load) run(step func(*worker) bool) *outcome {
 		mu    sync.Mutex
 		group sync.WaitGroup
 	)
-	began := time.Now()
-	clients := l.pool
-	if clients == nil {
-		clients = l.clients()
+	if l.pool == nil {
+		defer l.connect()()
 	}
-	for _, c := range clients {
+	began := time.Now()
+	for _, c := range l.pool {
 		group.Go(func() {
 			w := &worker{l: l, client: c}
 			for step(w) {
-			}
-			if l.pool == nil {
-				c.close()
 			}
 			mu.Lock()
 			defer mu.Unlock()

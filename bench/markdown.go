@@ -131,36 +131,38 @@ func (r *Results) revocationTable() string {
 	return b.String()
 }
 
-// bare are peers that are the same proxy with and without authentication.
-var bare = [][2]string{{"guard", "proxy"}, {"forward_auth", "proxy"}, {"auth_request", "auth_request-plain"}}
-
-// added are the seconds of CPU that authentication adds to a million requests
-// of the same proxy, by the key of the peer.
-func (r *Results) added() map[string]float64 {
-	all := map[string]float64{}
-	for _, pair := range bare {
-		with, without := r.find("peers").row(pair[0]), r.find("peers").row(pair[1])
-		if with != nil && without != nil {
-			all[pair[0]] = with.CPU.Median - without.CPU.Median
-		}
-	}
-	return all
+// added is what authentication adds to a request of the same proxy without any:
+// the proxies differ more than what they are asked to do here.
+type added struct {
+	key, name string
+	kept      float64 // requests in a second, by those without authentication
+	cpu       float64 // seconds for a million requests
 }
 
-// addedTable is what authentication adds to a request of the same proxy without
-// any: the proxies differ more than what they are asked to do here.
+// added compares the peers that are the same proxy with and without. Our guard
+// is the first.
+func (r *Results) added() (list []added) {
+	for _, pair := range [][2]string{{"guard", "proxy"}, {"forward_auth", "proxy"}, {"auth_request", "auth_request-plain"}} {
+		with, without := r.find("peers").row(pair[0]), r.find("peers").row(pair[1])
+		switch {
+		case with != nil && without != nil:
+			list = append(list, added{with.Key, with.Name, with.RPS.Median / without.RPS.Median, with.CPU.Median - without.CPU.Median})
+		case len(list) == 0: // without our guard there is nothing to compare with
+			return nil
+		}
+	}
+	return list
+}
+
 func (r *Results) addedTable() string {
-	added := r.added()
-	if len(added) == 0 {
+	list := r.added()
+	if len(list) == 0 {
 		return ""
 	}
 	var b strings.Builder
 	b.WriteString("| | requests/s × the same proxy without auth | CPU s per million, added | × our guard |\n|---|--:|--:|--:|\n")
-	for _, pair := range bare {
-		with, without := r.find("peers").row(pair[0]), r.find("peers").row(pair[1])
-		if with != nil && without != nil {
-			fmt.Fprintf(&b, "| %s | %.2f | %.1f | %.1f |\n", with.Name, with.RPS.Median/without.RPS.Median, added[pair[0]], added[pair[0]]/added["guard"])
-		}
+	for _, a := range list {
+		fmt.Fprintf(&b, "| %s | %.2f | %.1f | %.1f |\n", a.name, a.kept, a.cpu, a.cpu/list[0].cpu)
 	}
 	return b.String()
 }
@@ -172,7 +174,7 @@ func (r *Results) profileTables(keys ...string) string {
 		for _, p := range r.Profiles {
 			if p.Key == key {
 				fmt.Fprintf(&b, "%s, functions by their own time:\n\n```\n%s\n```\n\nand some with what they call:\n\n```\n%s\n```\n\n", p.Name,
-					strings.Join(p.Top, "\n"), strings.Join(p.Ours, "\n"))
+					strings.Join(p.Top, "\n"), strings.Join(p.Telling, "\n"))
 			}
 		}
 	}

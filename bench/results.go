@@ -120,10 +120,10 @@ func loadAverage() string {
 type Profile struct {
 	Key  string `json:"key"`
 	Name string `json:"name"`
-	// Ours are functions of this project, and what else explains a rung, with
-	// all that they call; Top are all functions by their own time.
-	Ours []string `json:"ours"`
-	Top  []string `json:"top"`
+	// Telling are the functions that explain a rung, with all that they call;
+	// Top are all by their own time.
+	Telling []string `json:"telling"`
+	Top     []string `json:"top"`
 }
 
 // telling are the functions that profiles show with what they call: ours, the
@@ -142,7 +142,7 @@ func readProfiles(ctx context.Context, rungs []rung, dir string) (list []Profile
 		if p.Top, err = pprofTop(ctx, "-nodecount=15", file); err != nil {
 			return nil, err
 		}
-		if p.Ours, err = pprofTop(ctx, "-cum", "-nodecount=18", "-show="+telling, file); err != nil {
+		if p.Telling, err = pprofTop(ctx, "-cum", "-nodecount=18", "-show="+telling, file); err != nil {
 			return nil, err
 		}
 		list = append(list, p)

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// target is what issue H asks of one figure.
+// target is what is asked of one figure.
 type target struct {
 	what   string
 	limit  float64
@@ -29,12 +29,13 @@ func rowOf(group, key string, of func(*Row) Spread) func(*Results) (Spread, bool
 // guard adds to its own.
 func addedOf(key string) func(*Results) (Spread, bool) {
 	return func(r *Results) (Spread, bool) {
-		added := r.added()
-		if added["guard"] <= 0 || added[key] == 0 {
-			return Spread{}, false
+		list := r.added()
+		for _, a := range list {
+			if by := a.cpu / list[0].cpu; a.key == key && list[0].cpu > 0 {
+				return Spread{by, by, by}, true
+			}
 		}
-		by := added[key] / added["guard"]
-		return Spread{by, by, by}, true
+		return Spread{}, false
 	}
 }
 
