@@ -217,15 +217,15 @@ func New(cfg Config, set Settings) (*Service, error) {
 	routes = append(routes, idp.HTTP{Store: cfg.Store, Methods: s.Methods}.Routes()...)
 	routes = append(routes, ldap.HTTP{Store: cfg.Store}.Routes()...)
 	routes = append(routes, config.HTTP{Settings: func() map[string]any { return *s.config.Load() }, Switches: switches}.Routes()...)
-	routes = append(routes, backends.Route(s.backends.Load), assertion.Route(s.signer.Load), httpapi.Status(), document())
+	routes = append(routes, backends.Route(s.backends.Load), assertion.Route(s.signer.Load), httpapi.Status(), Document())
 	s.mux = httpapi.NewMux(cfg.Log, cfg.Now, httpapi.Access{Grants: grants, Tenants: tree}, routes...)
 	s.Apply(set)
 	return s, nil
 }
 
-// document serves the OpenAPI document, which is put together once: it is the
-// same for every service of a process.
-var document = sync.OnceValue(func() httpapi.Route {
+// Document serves the OpenAPI document of the API. It is put together once, and
+// the same for every service of a process.
+var Document = sync.OnceValue(func() httpapi.Route {
 	return httpapi.Document(config.Document, groups.Document, idp.Document, ldap.Document, policies.Document, tenants.Document, users.Document)
 })
 
