@@ -23,9 +23,11 @@ build: ## Build bin/xivo-auth
 run: build ## Build it and run the shipped Caddyfile: https://localhost:9497
 	./bin/xivo-auth run --config Caddyfile --adapter caddyfile
 
+test: export XDG_DATA_HOME := $(CADDY_HOME)
+test: export XDG_CONFIG_HOME := $(CADDY_HOME)
 test: ## Run all tests, with the race detector, over a private Postgres
-	XDG_DATA_HOME=$(CADDY_HOME) XDG_CONFIG_HOME=$(CADDY_HOME) \
 	$(GO) run ./internal/pgtest/cmd/withpg $(GO) test -race -timeout 25m -tags $(TAGS) ./...
+	$(GO) test -tags $(TAGS) -run AllocBudget ./authsvc/guard ./caddymodule
 
 chaos: ## Break three nodes and their Postgres for 5 minutes, and judge what they answered
 	$(GO) test -tags $(TAGS) -count 1 -v -timeout 20m -run '^TestChaos' ./internal/chaos -chaos.duration 5m
