@@ -18,7 +18,6 @@ import (
 	"github.com/wazo-edge/xivo-auth/authsvc/backends"
 	"github.com/wazo-edge/xivo-auth/authsvc/cache"
 	"github.com/wazo-edge/xivo-auth/authsvc/config"
-	"github.com/wazo-edge/xivo-auth/authsvc/grant"
 	"github.com/wazo-edge/xivo-auth/authsvc/groups"
 	"github.com/wazo-edge/xivo-auth/authsvc/guard"
 	"github.com/wazo-edge/xivo-auth/authsvc/httpapi"
@@ -280,76 +279,6 @@ func (s *Service) Apply(set Settings) {
 	})
 }
 
-// Bootstrap names the first administrator.
-type Bootstrap struct {
-	User string
-	// Password is generated when empty.
-	Password string
-}
-
-// Prepared tells what [Service.Prepare] did.
-type Prepared struct {
-	Migrated bool
-	// Synced tells what was done about [Settings.Defaults], nil when there
-	// are none.
-	Synced *store.Synced
-	// Administrator is the password of the first administrator when he was
-	// created with a generated one: the only chance to learn it.
-	AdministratorCreated bool
-	GeneratedPassword    string
-}
-
-// Prepare makes the database ready: the schema when it is empty, the defaults,
-// and the first administrator when it holds no user. It is safe to call on several nodes at
-// once, and again after an error. b nil creates nobody.
-//
-// When the database has a schema this version does not know, the service
-// neither reads nor writes it: every request is answered 503 until a later
-// Prepare finds that mended.
-func (s *Service) Prepare(ctx context.Context, b *Bootstrap) (p Prepared, err error) {
-	defer func() {
-		// Not on other errors: an outage tells nothing about the schema.
-		if foreign := errors.Is(err, store.ErrSchema); foreign || err == nil {
-			s.foreign.Store(foreign)
-		}
-	}()
-	state, err := s.Store.State(ctx)
-	if err != nil {
-		return p, fmt.Errorf("looking at the database: %w", err)
-	}
-	if state == store.SchemaEmpty {
-		if p.Migrated, err = s.Store.Migrate(ctx); err != nil {
-			return p, fmt.Errorf("creating the schema: %w", err)
-		}
-		// In a database that was there before this is left to its owner: see
-		// xivo-auth migrate.
-		if _, err := s.Store.InstallIndexes(ctx); err != nil {
-			return p, fmt.Errorf("making indexes: %w", err)
-		}
-	}
-	if d := s.defaults.Load(); d != nil {
-		synced, err := s.Store.SyncDefaults(ctx, *d)
-		if err != nil {
-			return p, fmt.Errorf("bringing the default policies and groups in: %w", err)
-		}
-		p.Synced = &synced
-	}
-	if b == nil || b.User == "" {
-		return p, nil
-	}
-	pass := b.Password
-	if pass == "" {
-		pass = users.RandomPassword()
-	}
-	if p.AdministratorCreated, err = s.Users.FirstStart(ctx, b.User, pass); err != nil {
-		return p, fmt.Errorf("creating the first administrator: %w", err)
-	}
-	if p.AdministratorCreated && b.Password == "" {
-		p.GeneratedPassword = pass
-	}
-	return p, nil
-}
-
 // StartFeed begins to listen for revocations made elsewhere, which installs
 // what is needed for that in the database. Starting again does nothing.
 func (s *Service) StartFeed() {
@@ -386,32 +315,6 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // Routes lists what the API serves.
 func (s *Service) Routes() []httpapi.Route { return s.mux.Routes() }
-
-// Decide judges a guarded request by the policies of the services it may be
-// for.
-func (s *Service) Decide(ctx context.Context, ps guard.Policies, r guard.Request) guard.Decision {
-	if s.foreign.Load() {
-		return foreignSchema
-	}
-	return s.guard.Decide(ctx, ps, r)
-}
-
-// Explain is [Service.Decide] with how the decision came about.
-func (s *Service) Explain(ctx context.Context, ps guard.Policies, r guard.Request) (guard.Decision, guard.Explanation) {
-	if s.foreign.Load() {
-		d := foreignSchema
-		return d, guard.Explanation{Verdict: d.Verdict.String(), Reason: d.Reason, Error: d.Err.Error()}
-	}
-	return s.guard.Explain(ctx, ps, r)
-}
-
-var foreignSchema = guard.Decision{Verdict: guard.Unavailable, Reason: guard.StoreDown, Err: store.ErrSchema}
-
-// Assert signs who a request is from that [Service.Decide] let pass with g, for
-// the service called audience; see [assertion.Signer.Sign].
-func (s *Service) Assert(g *grant.Grant, audience, tenant string) (string, error) {
-	return s.signer.Load().Sign(g, audience, tenant)
-}
 
 // Methods are the authentication methods of users and tenants.
 func (s *Service) Methods() idp.Methods { return *s.methods.Load() }

@@ -1,9 +1,6 @@
 package caddymodule
 
 import (
-	"slices"
-	"strings"
-
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -205,25 +202,4 @@ func (c *AssertionConfig) unmarshal(d *caddyfile.Dispenser) (err error) {
 		}
 	}
 	return err
-}
-
-// choice parses one of several words.
-func choice(d *caddyfile.Dispenser, to *string, words ...string) error {
-	option := d.Val()
-	if err := word(d, to); err != nil {
-		return err
-	}
-	if slices.Contains(words, *to) {
-		return nil
-	}
-	return d.Errf("%s is one of %s, not %q", option, strings.Join(words, ", "), *to)
-}
-
-// flag parses an option that takes nothing.
-func flag(d *caddyfile.Dispenser, to *bool) error {
-	*to = true
-	if d.NextArg() {
-		return d.ArgErr()
-	}
-	return nil
 }
