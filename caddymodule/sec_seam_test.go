@@ -62,8 +62,8 @@ var managed = []string{
 
 // seams is a Caddy with both: a guard before the upstreams on the first port;
 // on the second, a Caddy that asks the endpoint on a third (forward_auth), as
-// any proxy would. Requests go to the raw upstream, those with the header X-Up
-// to the WSGI server.
+// any proxy would, and as our recipe does. Requests go to the raw upstream,
+// those with the header X-Up to the WSGI server.
 type seams struct {
 	*node
 	people
@@ -105,7 +105,7 @@ func (s *seams) load(t *testing.T, c sec) {
 		site := "@" + g.host + " host " + g.host + "\nhandle @" + g.host + " {\nroute {\n%s\n}\n}\n"
 		options := " {\nreason_header\n" + g.options + "\n"
 		fmt.Fprintf(&guarded, site, "xivo_auth_guard "+g.args+options+"}\n"+g.behind+proxy)
-		fmt.Fprintf(&asking, site, fmt.Sprintf("forward_auth 127.0.0.1:%d {\nuri /verify\ncopy_headers %s\n}\n%s", s.endpoint, strings.Join(managed, " "), g.behind+proxy))
+		fmt.Fprintf(&asking, site, fmt.Sprintf("forward_auth 127.0.0.1:%d {\nuri /verify\ncopy_headers %s\ntransport http {\nkeepalive off\n}\n}\n%s", s.endpoint, strings.Join(managed, " "), g.behind+proxy))
 		fmt.Fprintf(&verified, site, "xivo_auth_verify "+g.args+options+g.verify+"\n}\n")
 	}
 	text := s.caddyfile(c.service+"\n"+c.app, fmt.Sprintf(`http://:<port> {
