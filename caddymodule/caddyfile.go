@@ -1,9 +1,6 @@
 package caddymodule
 
 import (
-	"slices"
-
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
@@ -91,119 +88,83 @@ func parseApp(d *caddyfile.Dispenser, prev any) (any, error) {
 // the global option xivo_auth.
 func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the option's name
-	if d.NextArg() {
-		return d.ArgErr()
-	}
-	seen := once{}
-	for d.NextBlock(0) {
-		option := d.Val()
-		if !slices.Contains(repeatable, option) {
-			if err := seen.mark(d, option); err != nil {
+	backends := map[string]bool{}
+	return block(d, "xivo_auth",
+		option{name: "store", read: func(d *caddyfile.Dispenser) (err error) {
+			_, a.StoreRaw, err = guest(d, "xivo_auth.stores.", "engine")
+			return err
+		}},
+		option{name: "backend", many: true, read: func(d *caddyfile.Dispenser) error {
+			name, raw, err := guest(d, "xivo_auth.backends.", "backend")
+			if err != nil {
 				return err
 			}
-		}
-		if err := a.option(d, option, seen); err != nil {
-			return err
-		}
+			if backends[name] {
+				return d.Errf("backend %s is given twice", name)
+			}
+			backends[name] = true
+			a.BackendsRaw = append(a.BackendsRaw, raw)
+			return nil
+		}},
+		option{name: "cache", read: a.Cache.unmarshal},
+		option{name: "stale_if_error", read: duration(&a.StaleIfError)},
+		option{name: "feed", read: a.Feed.unmarshal},
+		option{name: "token_lifetime", read: duration(&a.TokenLifetime)},
+		option{name: "default_user_policy", read: word(&a.DefaultUserPolicy)},
+		option{name: "backend_policy", read: a.unmarshalBackendPolicy, many: true},
+		option{name: "max_user_sessions", read: parsed(&a.MaxUserSessions, parseLimit)},
+		option{name: "user_admin_status", read: flag(&a.UserAdminStatus)},
+		option{name: "default_policy", read: a.unmarshalPolicy, many: true},
+		option{name: "all_users_policy", read: onOff(&a.AllUsersPolicies), many: true},
+		option{name: "tenant_default_group", read: a.unmarshalGroup, many: true},
+		option{name: "config_secrets", read: flag(&a.ConfigSecrets)},
+		option{name: "cleanup_interval", read: duration(&a.CleanupInterval)},
+		option{name: "cleanup_batch", read: count(&a.CleanupBatch)},
+		option{name: "bootstrap", read: a.unmarshalBootstrap},
+		option{name: "xivo_uuid", read: word(&a.XiVOUUID)},
+		option{name: "startup_check", read: choice(&a.StartupCheck, checkWarn, checkRequire)},
+		option{name: "cors", read: a.CORS.unmarshal},
+		option{name: "service", read: a.unmarshalService, many: true},
+		option{name: "assertion", read: a.Assertion.unmarshal},
+	)
+}
+
+func (a *App) unmarshalBackendPolicy(d *caddyfile.Dispenser) error {
+	var backend, policy string
+	if !d.AllArgs(&backend, &policy) {
+		return d.ArgErr()
+	}
+	if _, twice := a.BackendPolicies[backend]; twice {
+		return d.Errf("backend_policy for %s is given twice", backend)
+	}
+	put(&a.BackendPolicies, backend, policy)
+	return nil
+}
+
+func (a *App) unmarshalBootstrap(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	if len(args) < 1 || len(args) > 2 {
+		return d.ArgErr()
+	}
+	a.Bootstrap = &BootstrapConfig{User: args[0]}
+	if len(args) == 2 {
+		a.Bootstrap.Password = args[1]
 	}
 	return nil
 }
 
-// repeatable are the options of which there may be several.
-var repeatable = []string{"backend", "backend_policy", "service", "default_policy", "all_users_policy", "tenant_default_group"}
-
-func (a *App) option(d *caddyfile.Dispenser, option string, seen once) (err error) {
-	switch option {
-	case "store":
-		_, a.StoreRaw, err = guest(d, "xivo_auth.stores.", "engine")
-	case "backend":
-		name, raw, err := guest(d, "xivo_auth.backends.", "backend")
-		if err != nil {
-			return err
-		}
-		a.BackendsRaw = append(a.BackendsRaw, raw)
-		return seen.mark(d, "backend "+name)
-	case "cache":
-		err = a.Cache.unmarshal(d)
-	case "stale_if_error":
-		err = duration(d, &a.StaleIfError)
-	case "feed":
-		err = a.Feed.unmarshal(d)
-	case "token_lifetime":
-		err = duration(d, &a.TokenLifetime)
-	case "default_user_policy":
-		err = word(d, &a.DefaultUserPolicy)
-	case "backend_policy":
-		var backend, policy string
-		if !d.Args(&backend, &policy) || d.NextArg() {
-			return d.ArgErr()
-		}
-		if a.BackendPolicies == nil {
-			a.BackendPolicies = map[string]string{}
-		}
-		if _, twice := a.BackendPolicies[backend]; twice {
-			return d.Errf("backend_policy for %s is given twice", backend)
-		}
-		a.BackendPolicies[backend] = policy
-	case "max_user_sessions":
-		var text string
-		if err = word(d, &text); err == nil && text == "unlimited" {
-			a.MaxUserSessions = -1
-		} else if err == nil {
-			a.MaxUserSessions, err = parseCount(d, text)
-		}
-	case "default_policy", "all_users_policy", "tenant_default_group":
-		err = a.Defaults.option(d, option)
-	case "user_admin_status":
-		err = flag(d, &a.UserAdminStatus)
-	case "config_secrets":
-		err = flag(d, &a.ConfigSecrets)
-	case "cleanup_interval":
-		err = duration(d, &a.CleanupInterval)
-	case "cleanup_batch":
-		err = count(d, &a.CleanupBatch)
-	case "bootstrap":
-		args := d.RemainingArgs()
-		if len(args) < 1 || len(args) > 2 {
-			return d.ArgErr()
-		}
-		a.Bootstrap = &BootstrapConfig{User: args[0]}
-		if len(args) == 2 {
-			a.Bootstrap.Password = args[1]
-		}
-	case "xivo_uuid":
-		err = word(d, &a.XiVOUUID)
-	case "startup_check":
-		if err = word(d, &a.StartupCheck); err == nil && a.StartupCheck != checkWarn && a.StartupCheck != checkRequire {
-			err = d.Errf("startup_check is %s or %s, not %q", checkWarn, checkRequire, a.StartupCheck)
-		}
-	case "cors":
-		err = a.CORS.unmarshal(d)
-	case "service":
-		err = a.unmarshalService(d)
-	case "assertion":
-		err = a.Assertion.unmarshal(d)
-	default:
-		err = d.Errf("unknown option %q of xivo_auth: it is one of store, backend, cache, stale_if_error, feed, token_lifetime, "+
-			"default_user_policy, backend_policy, max_user_sessions, user_admin_status, default_policy, all_users_policy, tenant_default_group, config_secrets, cleanup_interval, cleanup_batch, bootstrap, xivo_uuid, startup_check, cors, service, assertion", option)
+// parseLimit parses a number of sessions, -1 for one without end.
+func parseLimit(d *caddyfile.Dispenser, text string) (int, error) {
+	if text == "unlimited" {
+		return -1, nil
 	}
-	return err
+	return parseCount(d, text)
 }
 
-func (c *CacheConfig) unmarshal(d *caddyfile.Dispenser) (err error) {
-	if d.NextArg() {
-		return d.ArgErr()
-	}
-	seen := once{}
-	for nesting := d.Nesting(); d.NextBlock(nesting) && err == nil; {
-		option := d.Val()
-		if err := seen.mark(d, option); err != nil {
-			return err
-		}
-		switch option {
-		case "grants":
-			err = count(d, &c.Grants)
-		case "negative":
+func (c *CacheConfig) unmarshal(d *caddyfile.Dispenser) error {
+	return block(d, "cache",
+		option{name: "grants", read: count(&c.Grants)},
+		option{name: "negative", read: func(d *caddyfile.Dispenser) (err error) {
 			args := d.RemainingArgs()
 			if len(args) < 1 || len(args) > 2 {
 				return d.ArgErr()
@@ -211,62 +172,27 @@ func (c *CacheConfig) unmarshal(d *caddyfile.Dispenser) (err error) {
 			if c.Negative, err = parseCount(d, args[0]); err == nil && len(args) == 2 {
 				c.NegativeTTL, err = parseDuration(d, args[1])
 			}
-		case "max_age":
-			err = duration(d, &c.MaxAge)
-		default:
-			err = d.Errf("unknown option %q of cache: it is one of grants, negative, max_age", option)
-		}
-	}
-	return err
+			return err
+		}},
+		option{name: "max_age", read: duration(&c.MaxAge)},
+	)
 }
 
-func (c *FeedConfig) unmarshal(d *caddyfile.Dispenser) (err error) {
-	if d.NextArg() {
-		if d.Val() != "off" || d.NextArg() {
-			return d.Err("feed takes off, or a block")
-		}
-		c.Off = true
-		return nil
+func (c *FeedConfig) unmarshal(d *caddyfile.Dispenser) error {
+	if done, err := off(d, &c.Off); done {
+		return err
 	}
-	seen := once{}
-	for nesting := d.Nesting(); d.NextBlock(nesting) && err == nil; {
-		option := d.Val()
-		if err := seen.mark(d, option); err != nil {
-			return err
-		}
-		switch option {
-		case "poll":
-			err = duration(d, &c.Poll)
-		case "retention":
-			err = duration(d, &c.Retention)
-		default:
-			err = d.Errf("unknown option %q of feed: it is one of poll, retention", option)
-		}
-	}
-	return err
+	return block(d, "feed",
+		option{name: "poll", read: duration(&c.Poll)},
+		option{name: "retention", read: duration(&c.Retention)},
+	)
 }
 
 func (c *CORSConfig) unmarshal(d *caddyfile.Dispenser) error {
-	if d.NextArg() {
-		if d.Val() != "off" || d.NextArg() {
-			return d.Err("cors takes off, or a block")
-		}
-		c.Disabled = true
-		return nil
+	if done, err := off(d, &c.Disabled); done {
+		return err
 	}
-	seen := once{}
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if err := seen.mark(d, d.Val()); err != nil {
-			return err
-		}
-		if d.Val() != "allow_headers" {
-			return d.Errf("unknown option %q of cors: it is allow_headers", d.Val())
-		}
-		if c.AllowHeaders = d.RemainingArgs(); len(c.AllowHeaders) == 0 {
-			return d.ArgErr()
-		}
-	}
-	return nil
+	return block(d, "cors", option{name: "allow_headers", read: words(&c.AllowHeaders)})
 }
 
 // UnmarshalCaddyfile implements [caddyfile.Unmarshaler]:
@@ -280,7 +206,10 @@ func (s *SQLite) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		s.Path = d.Val()
 	}
-	return storeBlock(d, &s.MaxConns, &s.Timeout, nil)
+	return block(d, "store",
+		option{name: "max_conns", read: count(&s.MaxConns)},
+		option{name: "timeout", read: duration(&s.Timeout)},
+	)
 }
 
 // UnmarshalCaddyfile implements [caddyfile.Unmarshaler]:
@@ -298,39 +227,13 @@ func (p *Postgres) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return d.Err("store postgres needs a dsn, such as {env.XIVO_AUTH_DSN}")
 	}
 	p.DSN = d.Val()
-	return storeBlock(d, &p.MaxConns, &p.Timeout, p)
-}
-
-// storeBlock parses what both stores can be told, and what a Postgres can where
-// that is not nil.
-func storeBlock(d *caddyfile.Dispenser, conns *int, timeout *caddy.Duration, pg *Postgres) (err error) {
-	if d.NextArg() {
-		return d.ArgErr()
-	}
-	seen := once{}
-	for nesting := d.Nesting(); d.NextBlock(nesting) && err == nil; {
-		option := d.Val()
-		if err := seen.mark(d, option); err != nil {
-			return err
-		}
-		switch {
-		case option == "max_conns":
-			err = count(d, conns)
-		case option == "timeout":
-			err = duration(d, timeout)
-		case option == "conn_max_idle" && pg != nil:
-			err = duration(d, &pg.ConnMaxIdle)
-		case option == "listen" && pg != nil:
-			err = word(d, &pg.Listen)
-		case option == "read_replica" && pg != nil:
-			err = word(d, &pg.ReadReplica)
-		case pg != nil:
-			err = d.Errf("unknown option %q of store: it is one of max_conns, conn_max_idle, timeout, listen, read_replica", option)
-		default:
-			err = d.Errf("unknown option %q of store: it is one of max_conns, timeout", option)
-		}
-	}
-	return err
+	return block(d, "store",
+		option{name: "max_conns", read: count(&p.MaxConns)},
+		option{name: "conn_max_idle", read: duration(&p.ConnMaxIdle)},
+		option{name: "timeout", read: duration(&p.Timeout)},
+		option{name: "listen", read: word(&p.Listen)},
+		option{name: "read_replica", read: word(&p.ReadReplica)},
+	)
 }
 
 // UnmarshalCaddyfile implements [caddyfile.Unmarshaler]:

@@ -125,106 +125,53 @@ func tellSynced(log *slog.Logger, done *store.Synced) {
 	}
 }
 
-// option parses the options of the global option xivo_auth that are defaults:
-//
-//	default_policy <slug> {
-//		description <text>
-//		shared
-//		acl <access...>
-//	}
-//	all_users_policy <slug> [off]
-//	tenant_default_group <slug> [<name>] {
-//		policy <slug> [off]
-//	}
-//
-// An access that begins with # is written in quotes: it is a comment otherwise.
-func (c *Defaults) option(d *caddyfile.Dispenser, option string) error {
-	if option == "all_users_policy" {
-		if c.AllUsersPolicies == nil {
-			c.AllUsersPolicies = map[string]bool{}
-		}
-		return onOff(d, c.AllUsersPolicies)
+// unmarshalPolicy parses default_policy of the global option xivo_auth. An
+// access that begins with # is written in quotes: it is a comment otherwise.
+func (c *Defaults) unmarshalPolicy(d *caddyfile.Dispenser) error {
+	var slug string
+	if err := word(&slug)(d); err != nil {
+		return err
 	}
+	if _, twice := c.DefaultPolicies[slug]; twice {
+		return d.Errf("default_policy %s is given twice", slug)
+	}
+	p := new(DefaultPolicy)
+	put(&c.DefaultPolicies, slug, p)
+	return block(d, "default_policy",
+		option{name: "description", read: word(&p.Description)},
+		option{name: "shared", read: flag(&p.Shared)},
+		option{name: "acl", read: words(&p.ACL), many: true},
+	)
+}
+
+// unmarshalGroup parses tenant_default_group of the global option xivo_auth.
+func (c *Defaults) unmarshalGroup(d *caddyfile.Dispenser) error {
 	args := d.RemainingArgs()
-	if len(args) < 1 || len(args) > 2 || option == "default_policy" && len(args) > 1 {
+	if len(args) < 1 || len(args) > 2 {
 		return d.ArgErr()
 	}
-	slug := args[0]
-	if option == "default_policy" {
-		if _, twice := c.DefaultPolicies[slug]; twice {
-			return d.Errf("default_policy %s is given twice", slug)
-		}
-		if c.DefaultPolicies == nil {
-			c.DefaultPolicies = map[string]*DefaultPolicy{}
-		}
-		c.DefaultPolicies[slug] = new(DefaultPolicy)
-		return c.DefaultPolicies[slug].unmarshal(d)
+	if _, twice := c.TenantDefaultGroups[args[0]]; twice {
+		return d.Errf("tenant_default_group %s is given twice", args[0])
 	}
-	if _, twice := c.TenantDefaultGroups[slug]; twice {
-		return d.Errf("tenant_default_group %s is given twice", slug)
-	}
-	if c.TenantDefaultGroups == nil {
-		c.TenantDefaultGroups = map[string]*DefaultGroup{}
-	}
-	g := new(DefaultGroup)
+	g := &DefaultGroup{Policies: map[string]bool{}}
 	if len(args) == 2 {
 		g.Name = args[1]
 	}
-	c.TenantDefaultGroups[slug] = g
-	return g.unmarshal(d)
+	put(&c.TenantDefaultGroups, args[0], g)
+	return block(d, "tenant_default_group", option{name: "policy", read: onOff(&g.Policies), many: true})
 }
 
-func (p *DefaultPolicy) unmarshal(d *caddyfile.Dispenser) (err error) {
-	seen := once{}
-	for nesting := d.Nesting(); d.NextBlock(nesting) && err == nil; {
-		option := d.Val()
-		if option != "acl" {
-			if err := seen.mark(d, option); err != nil {
-				return err
-			}
+// onOff reads <slug> [off].
+func onOff(to *map[string]bool) func(*caddyfile.Dispenser) error {
+	return func(d *caddyfile.Dispenser) error {
+		args := d.RemainingArgs()
+		if len(args) < 1 || len(args) > 2 || len(args) == 2 && args[1] != "off" {
+			return d.ArgErr()
 		}
-		switch option {
-		case "description":
-			err = word(d, &p.Description)
-		case "shared":
-			if p.Shared = true; d.NextArg() {
-				err = d.ArgErr()
-			}
-		case "acl":
-			accesses := d.RemainingArgs()
-			if len(accesses) == 0 {
-				return d.ArgErr()
-			}
-			p.ACL = append(p.ACL, accesses...)
-		default:
-			err = d.Errf("unknown option %q of default_policy: it is one of description, shared, acl", option)
+		if _, twice := (*to)[args[0]]; twice {
+			return d.Errf("the policy %s is given twice", args[0])
 		}
+		put(to, args[0], len(args) == 1)
+		return nil
 	}
-	return err
-}
-
-func (g *DefaultGroup) unmarshal(d *caddyfile.Dispenser) error {
-	g.Policies = map[string]bool{}
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if d.Val() != "policy" {
-			return d.Errf("unknown option %q of tenant_default_group: it is policy", d.Val())
-		}
-		if err := onOff(d, g.Policies); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// onOff parses <slug> [off].
-func onOff(d *caddyfile.Dispenser, to map[string]bool) error {
-	args := d.RemainingArgs()
-	if len(args) < 1 || len(args) > 2 || len(args) == 2 && args[1] != "off" {
-		return d.ArgErr()
-	}
-	if _, twice := to[args[0]]; twice {
-		return d.Errf("the policy %s is given twice", args[0])
-	}
-	to[args[0]] = len(args) == 1
-	return nil
 }
