@@ -3,7 +3,6 @@
 package main
 
 import (
-	"context"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -27,6 +26,18 @@ func counted(t *testing.T, status int) (addr string, opened *atomic.Int64) {
 	return s.Listener.Addr().String(), opened
 }
 
+// tenEach has every client of l ask ten times: of a common number, one client
+// may ask all before the others have begun.
+func tenEach(l *load) *outcome {
+	return l.run(func(w *worker) bool {
+		if w.n+w.bad == 10 {
+			return false
+		}
+		w.ask(time.Now)
+		return true
+	})
+}
+
 // TestCompare_KeepsConnections: to open connections is no part of what a slot
 // measures.
 func TestCompare_KeepsConnections(t *testing.T) {
@@ -34,7 +45,7 @@ func TestCompare_KeepsConnections(t *testing.T) {
 	addr, opened := counted(t, http.StatusNoContent)
 	l := load{addr: addr, conns: 3, want: http.StatusNoContent, req: request{method: http.MethodGet, path: "/"}}
 	g, err := compare(t.Context(), "k", "n", []rung{{key: "floor", load: l}, {key: "rung", load: l}}, 4, time.Millisecond,
-		func(l *load, _ time.Duration) *outcome { return l.times(t.Context(), 30) })
+		func(l *load, _ time.Duration) *outcome { return tenEach(l) })
 	if err != nil || len(g.Rows) != 2 || g.Rows[0].Bad+g.Rows[1].Bad != 0 {
 		t.Fatalf("%+v, %v", g, err)
 	}
@@ -43,7 +54,7 @@ func TestCompare_KeepsConnections(t *testing.T) {
 	}
 	// A load by itself opens its own, and counts what was not as wanted.
 	l.want = http.StatusOK
-	if o := l.times(context.Background(), 30); o.n != 0 || o.bad != 30 || o.example != "204 where 200 was due" {
+	if o := tenEach(&l); o.n != 0 || o.bad != 30 || o.example != "204 where 200 was due" {
 		t.Errorf("%+v", o)
 	}
 	if n := opened.Load(); n != 9 {
