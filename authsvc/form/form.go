@@ -43,6 +43,9 @@ type Field struct {
 	Default any
 }
 
+// Text declares a key for a text, as filters are.
+func Text(name string) Field { return Field{Name: name, Kind: String{}} }
+
 // Rule looks at several fields at once. It returns "" when satisfied, else
 // the message, which is filed as a plain string under "_schema".
 type Rule func(Values) string

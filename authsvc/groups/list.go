@@ -8,15 +8,13 @@ import (
 	"github.com/wazo-edge/xivo-auth/authsvc/store"
 )
 
-func text(name string) form.Field { return form.Field{Name: name, Kind: form.String{}} }
-
 var (
 	listing = httpapi.NewListing([]string{"name", "slug", "uuid", "read_only"}, true,
-		text("uuid"), text("name"), text("slug"), text("user_uuid"), text("policy_uuid"), text("policy_slug"),
+		form.Text("uuid"), form.Text("name"), form.Text("slug"), form.Text("user_uuid"), form.Text("policy_uuid"), form.Text("policy_slug"),
 		form.Field{Name: "read_only", Kind: form.Boolean{}})
 
 	listingOfUser = httpapi.NewListing([]string{"name", "uuid"}, true,
-		text("uuid"), text("name"), httpapi.InPath("user_uuid"))
+		form.Text("uuid"), form.Text("name"), httpapi.InPath("user_uuid"))
 )
 
 func (h HTTP) list(w http.ResponseWriter, r *http.Request, c *httpapi.Caller) error {

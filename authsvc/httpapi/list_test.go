@@ -13,7 +13,7 @@ import (
 func TestListing_Filters(t *testing.T) {
 	t.Parallel()
 	l := httpapi.NewListing([]string{"name"}, true,
-		form.Field{Name: "uuid", Kind: form.String{}}, form.Field{Name: "uuids", Kind: form.ListOf{Of: form.String{}, Max: 3}})
+		form.Text("uuid"), form.Field{Name: "uuids", Kind: form.ListOf{Of: form.String{}, Max: 3}})
 	for _, c := range []struct {
 		query string
 		want  map[string]any // nil: refused

@@ -94,13 +94,13 @@ func (h HTTP) link(of holder, by key, give bool) handler {
 
 // ofUser and ofGroup list what one user or group has.
 var (
-	ofUser  = held(httpapi.InPath("user_uuid"), text("group_uuid"))
-	ofGroup = held(text("user_uuid"), httpapi.InPath("group_uuid"))
+	ofUser  = held(httpapi.InPath("user_uuid"), form.Text("group_uuid"))
+	ofGroup = held(form.Text("user_uuid"), httpapi.InPath("group_uuid"))
 )
 
 func held(more ...form.Field) *httpapi.Listing {
 	return httpapi.NewListing([]string{"name", "description", "uuid"}, true,
-		append([]form.Field{text("uuid"), text("name"), text("tenant_uuid")}, more...)...)
+		append([]form.Field{form.Text("uuid"), form.Text("name"), form.Text("tenant_uuid")}, more...)...)
 }
 
 // listOfUser lists what a user has, as it is. The reference lets the holder of

@@ -146,10 +146,8 @@ type handler = func(http.ResponseWriter, *http.Request, *httpapi.Caller) error
 // listing has an order that passes and is refused afterwards, as the
 // reference's has.
 var listing = httpapi.NewListing([]string{"name", "slug", "description", "uuid", "read_only"}, true,
-	text("uuid"), text("name"), text("slug"), text("user_uuid"), text("group_uuid"), text("tenant_uuid"),
+	form.Text("uuid"), form.Text("name"), form.Text("slug"), form.Text("user_uuid"), form.Text("group_uuid"), form.Text("tenant_uuid"),
 	form.Field{Name: "read_only", Kind: form.Boolean{}})
-
-func text(name string) form.Field { return form.Field{Name: name, Kind: form.String{}} }
 
 func (h HTTP) list(w http.ResponseWriter, r *http.Request, c *httpapi.Caller) error {
 	l, err := listing.Read(r)

@@ -56,11 +56,11 @@ func (h HTTP) Routes() []httpapi.Route {
 const maxUUIDs = 25
 
 var listing = httpapi.NewListing([]string{"name", "slug"}, true,
-	form.Field{Name: "uuid", Kind: form.String{}},
-	form.Field{Name: "name", Kind: form.String{}},
-	form.Field{Name: "slug", Kind: form.String{}},
+	form.Text("uuid"),
+	form.Text("name"),
+	form.Text("slug"),
 	form.Field{Name: "uuids", Kind: form.ListOf{Of: form.String{}, Max: maxUUIDs}},
-	form.Field{Name: "domain_name", Kind: form.String{}},
+	form.Text("domain_name"),
 )
 
 func (h HTTP) list(w http.ResponseWriter, r *http.Request, c *httpapi.Caller) error {

@@ -27,7 +27,7 @@ type refreshToken struct {
 const layoutCreated = "2006-01-02T15:04:05.000000-07:00"
 
 var refreshListing = httpapi.NewListing([]string{"created_at", "client_id", "mobile"}, true,
-	form.Field{Name: "client_id", Kind: form.String{}},
+	form.Text("client_id"),
 	form.Field{Name: "created_at", Kind: instant{}},
 	form.Field{Name: "mobile", Kind: boolean{}},
 )

@@ -84,15 +84,12 @@ func orNull(s string) *string {
 	return &s
 }
 
-// text is a filter.
-func text(name string) form.Field { return form.Field{Name: name, Kind: form.String{}} }
-
 var (
 	filters = []form.Field{
-		text("uuid"), text("username"), text("firstname"), text("lastname"), text("purpose"), text("email_address"),
+		form.Text("uuid"), form.Text("username"), form.Text("firstname"), form.Text("lastname"), form.Text("purpose"), form.Text("email_address"),
 	}
 	listing = httpapi.NewListing([]string{"username", "firstname", "lastname"}, true, append(slices.Clip(filters),
-		text("group_uuid"), text("policy_uuid"), text("policy_slug"), text("has_policy_uuid"), text("has_policy_slug"))...)
+		form.Text("group_uuid"), form.Text("policy_uuid"), form.Text("policy_slug"), form.Text("has_policy_uuid"), form.Text("has_policy_slug"))...)
 	groupListing = httpapi.NewListing([]string{"username"}, true, filters...)
 )
 
