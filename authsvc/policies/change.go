@@ -12,7 +12,7 @@ import (
 	"github.com/wazo-edge/xivo-auth/authsvc/store"
 )
 
-// maxAccesses is how many accesses a body may have. While they are stored no
+// maxAccesses is how many accesses a policy may be given. While they are stored no
 // policy or tenant can be created anywhere, each new one stays in the database
 // for ever, and all are copied into every token of who has the policy.
 const maxAccesses = 4096
@@ -189,6 +189,9 @@ var (
 	add = change{(*httpapi.Caller).MayAdd, func(p *store.Policy, access string) error {
 		if slices.Contains(p.ACL, access) {
 			return httpapi.Reason(http.StatusConflict, "Policy already associated to "+access)
+		}
+		if len(p.ACL) >= maxAccesses {
+			return invalid(&form.Errors{Dict: form.Dict{{Key: "acl"}}})
 		}
 		p.ACL = append(p.ACL, access)
 		return nil

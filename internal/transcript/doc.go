@@ -35,7 +35,7 @@
 //   - {{basic USER PASSWORD}} is the base64 of USER:PASSWORD;
 //   - {{base64 TEXT}} is the base64 of TEXT;
 //   - {{hex C3 A9 ...}} stands for raw bytes;
-//   - {{repeat N TEXT}} is TEXT N times.
+//   - {{repeat N TEXT}} is TEXT N times, in which %d is 1, 2 … N.
 //
 // A body line that is nothing but a hex or repeat is not surrounded by the
 // newlines that separate other lines, so that pieces can be glued together.

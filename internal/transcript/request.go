@@ -154,7 +154,11 @@ func call(name, argument string, vars map[string]string) (string, error) {
 		if err != nil || n < 0 || n*len(text) > 64<<20 {
 			return "", fmt.Errorf("{{repeat %s}}: count expected, for no more than 64 MiB", argument)
 		}
-		return strings.Repeat(text, n), nil
+		var all strings.Builder
+		for i := range n {
+			all.WriteString(strings.ReplaceAll(text, "%d", strconv.Itoa(i+1)))
+		}
+		return all.String(), nil
 	}
 	return "", fmt.Errorf("{{%s}} is none of basic, base64, hex, repeat", name)
 }

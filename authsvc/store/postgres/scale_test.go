@@ -75,7 +75,7 @@ type node struct {
 // grows are the tables that a plan must not read whole.
 var grows = []string{
 	"auth_user", "auth_email", "auth_token", "auth_session", "auth_refresh_token",
-	"auth_user_group", "auth_user_policy", "auth_group_policy", "auth_policy_access",
+	"auth_group", "auth_policy", "auth_user_group", "auth_user_policy", "auth_group_policy", "auth_policy_access",
 }
 
 // whole returns the tables that a plan reads from one end to the other, by the
@@ -234,8 +234,16 @@ func TestPlansAtScale(t *testing.T) {
 			t.Errorf("%s sent no statement", c.name)
 		}
 		for _, st := range statements {
-			if n, text := s.plan(t, st); len(n.whole()) > 0 {
-				t.Errorf("%s reads all of %v: %s\n%v\n%s", c.name, n.whole(), st.Query, st.Args, text)
+			n, text := s.plan(t, st)
+			whole := n.whole()
+			if c.name == "ListPolicies/tenant" {
+				// Those that the configuration keeps and that tenants above
+				// share are seen, too, and no index tells which they are: of
+				// policies there are thousands.
+				whole = slices.DeleteFunc(whole, func(table string) bool { return table == "auth_policy" })
+			}
+			if len(whole) > 0 {
+				t.Errorf("%s reads all of %v: %s\n%v\n%s", c.name, whole, st.Query, st.Args, text)
 			}
 		}
 	}

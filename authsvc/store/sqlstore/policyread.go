@@ -126,7 +126,7 @@ const (
 	sqlPolicyBySlug = sqlTree + `
 select ` + policyColumns + `
 from auth_policy p
-where p.slug = $2 and ` + policyHere + `
+where lower(p.slug) = lower($2) and p.slug = $2 and ` + policyHere + `
 order by case when p.tenant_uuid = $1 then 0 when p.config_managed is true then 1 else 2 end, p.uuid collate "C"
 limit 1`
 )

@@ -26,7 +26,7 @@ select exists (select 1 from auth_policy p where p.name = $2 and (p.tenant_uuid 
 	// finds out from the database only.
 	sqlPolicySlugTaken = sqlTree + `
 select exists (select 1 from auth_policy p
-where p.tenant_uuid = $1 and lower(p.slug) = lower($2) or p.slug = $2 and (` + policiesAround + `))`
+where lower(p.slug) = lower($2) and (p.tenant_uuid = $1 or p.slug = $2 and (` + policiesAround + `)))`
 
 	sqlTenantPolicySlug = `select exists (select 1 from auth_policy p where p.slug = $1 and p.tenant_uuid = $2)`
 
