@@ -1,10 +1,12 @@
 package postgres_test
 
 import (
+	"bytes"
 	"io"
 	"net"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -16,6 +18,7 @@ type proxy struct {
 	mu     sync.Mutex
 	gate   chan struct{} // answers wait while it is not nil; closed by resume
 	cut    bool          // the next answer is dropped with its connection
+	deaf   string        // whoever sends this gets no answer any more; "" is nothing
 	conns  []net.Conn
 	epoch  int // connections of an earlier one are forgotten
 }
@@ -64,15 +67,20 @@ func (p *proxy) serve(client net.Conn) {
 	p.conns = append(p.conns, client, server)
 	epoch := p.epoch
 	p.mu.Unlock()
+	var mute atomic.Bool
 	go func() {
-		_, _ = io.Copy(server, client)
+		_, _ = io.Copy(server, io.TeeReader(client, ears(func(sent []byte) {
+			if p.ignores(sent) {
+				mute.Store(true)
+			}
+		})))
 		_ = server.Close()
 	}()
 	defer func() { _, _ = client.Close(), server.Close() }()
 	buf := make([]byte, 64<<10)
 	for {
 		n, err := server.Read(buf)
-		if n > 0 && p.forgotten(epoch) {
+		if n > 0 && (mute.Load() || p.forgotten(epoch)) {
 			continue
 		}
 		if n > 0 && !p.pass() {
@@ -95,6 +103,27 @@ func (p *proxy) forgotten(epoch int) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return epoch != p.epoch
+}
+
+// ears is a writer that is told what is written.
+type ears func([]byte)
+
+func (e ears) Write(sent []byte) (int, error) {
+	e(sent)
+	return len(sent), nil
+}
+
+// ignore has all answers swallowed on a connection from when this is sent.
+func (p *proxy) ignore(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.deaf = text
+}
+
+func (p *proxy) ignores(sent []byte) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.deaf != "" && bytes.Contains(sent, []byte(p.deaf))
 }
 
 // pass waits while answers are held back and tells whether to forward one.
