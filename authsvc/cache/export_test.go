@@ -1,4 +1,9 @@
 package cache
 
+import "github.com/google/uuid"
+
 // NegativeLen is how many unknown tokens are remembered.
 func (c *Cache) NegativeLen() int { return c.negative.Len() }
+
+// Buried reports whether the token has a tombstone.
+func (c *Cache) Buried(id uuid.UUID) bool { return c.shards.of(id).revoked(id) }

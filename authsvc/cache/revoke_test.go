@@ -1,6 +1,7 @@
 package cache_test
 
 import (
+	"context"
 	"math/rand/v2"
 	"runtime"
 	"sync"
@@ -300,6 +301,82 @@ func TestRevoke_Stress(t *testing.T) {
 	if n := c.Stats().Lookups; n[grant.Hit] == 0 || n[grant.Miss] == 0 {
 		t.Errorf("lookups %v: hits and misses were to be mixed", n)
 	}
+}
+
+// TestRevoke_TombstonesGo is a minute of looking up and revoking, in which most
+// tombstones go again. From then on it is the store that says no, and what was
+// read of it before the revocation must not be published after that, however
+// late it comes: some reads take longer than a tombstone is kept, as those of a
+// process that was stopped in between.
+func TestRevoke_TombstonesGo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const tokens, horizon = 400, 4 * time.Second
+		var (
+			mu   sync.Mutex
+			rows = map[uuid.UUID]bool{}
+			gone = map[uuid.UUID]bool{} // Revoke has returned
+		)
+		id := func(i int) uuid.UUID { return token(256*i + i%4) } // in four shards
+		far := start.AddDate(200, 0, 0)
+		for i := range tokens {
+			rows[id(i)] = true
+		}
+		store := loadFunc(func(_ context.Context, id uuid.UUID, now time.Time) (*grant.Grant, error) {
+			mu.Lock()
+			known := rows[id]
+			mu.Unlock()
+			switch rand.IntN(10) {
+			case 0:
+				time.Sleep(rand.N(2 * horizon))
+			default:
+				time.Sleep(rand.N(horizon / 4))
+			}
+			if !known {
+				return nil, grant.ErrUnknown
+			}
+			return newGrant(id, far, now), nil
+		})
+		c := newCache(t, store, cache.Config{LoadTimeout: horizon / 4})
+		c.SetLimits(cache.Limits{MaxAge: 3 * time.Second, NegativeTTL: -1})
+		end := time.Now().Add(time.Minute)
+		var asking sync.WaitGroup
+		var after atomic.Int64 // lookups of tokens whose tombstone is gone
+		for range 16 {
+			asking.Go(func() {
+				for time.Now().Before(end) {
+					// Not all of them at any moment, but those that are revoked
+					// about now.
+					i := max(0, min(tokens-1, int(tokens*(1-time.Until(end).Seconds()/60))+rand.IntN(60)-50))
+					mu.Lock()
+					wasGone := gone[id(i)]
+					mu.Unlock()
+					_, _, err := c.Lookup(t.Context(), id(i).String())
+					if wasGone && err == nil {
+						t.Errorf("token %d was granted after it was revoked", i)
+					}
+					if wasGone && !c.Buried(id(i)) {
+						after.Add(1)
+					}
+					time.Sleep(rand.N(20 * time.Millisecond))
+				}
+			})
+		}
+		for i := range tokens {
+			time.Sleep(time.Minute / tokens)
+			mu.Lock()
+			delete(rows, id(i))
+			mu.Unlock()
+			c.Revoke(id(i))
+			mu.Lock()
+			gone[id(i)] = true
+			mu.Unlock()
+		}
+		asking.Wait()
+		if after.Load() == 0 {
+			t.Error("no tombstone was gone when its token was asked for")
+		}
+	})
 }
 
 // TestTombstones: they outlast every read that could have begun before them,
