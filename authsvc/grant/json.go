@@ -2,9 +2,9 @@ package grant
 
 import (
 	"encoding/json"
-	"strconv"
 	"time"
-	"unicode/utf8"
+
+	"github.com/wazo-edge/xivo-auth/authsvc/ascii"
 )
 
 // metadata is the part of a token's metadata the service itself reads.
@@ -28,17 +28,17 @@ func readMetadata(text string) (md metadata) {
 func Metadata(userUUID, tenantUUID, pbxUserUUID, xivoUUID, purpose string) string {
 	b := make([]byte, 0, 320)
 	b = append(b, `{"uuid": `...)
-	b = AppendString(b, userUUID)
+	b = ascii.AppendString(b, userUUID)
 	b = append(b, `, "tenant_uuid": `...)
-	b = AppendString(b, tenantUUID)
+	b = ascii.AppendString(b, tenantUUID)
 	b = append(b, `, "auth_id": `...)
-	b = AppendString(b, userUUID)
+	b = ascii.AppendString(b, userUUID)
 	b = append(b, `, "pbx_user_uuid": `...)
 	b = appendNullable(b, pbxUserUUID)
 	b = append(b, `, "xivo_uuid": `...)
 	b = appendNullable(b, xivoUUID)
 	b = append(b, `, "purpose": `...)
-	b = AppendString(b, purpose)
+	b = ascii.AppendString(b, purpose)
 	return string(append(b, '}'))
 }
 
@@ -79,7 +79,7 @@ func (g *Grant) appendJSON(dst []byte, loc *time.Location, issued, expires time.
 	dst = append(dst, `{"token":"`...)
 	dst = AppendID(dst, g.token)
 	dst = append(dst, `","auth_id":`...)
-	dst = AppendString(dst, authID)
+	dst = ascii.AppendString(dst, authID)
 	dst = append(dst, `,"xivo_user_uuid":`...)
 	dst = appendNullable(dst, g.pbxUserUUID())
 	dst = append(dst, `,"xivo_uuid":`...)
@@ -97,14 +97,14 @@ func (g *Grant) appendJSON(dst []byte, loc *time.Location, issued, expires time.
 	dst = append(dst, `,"metadata":`...)
 	dst = g.appendMetadata(dst)
 	dst = append(dst, `,"session_uuid":`...)
-	dst = AppendString(dst, g.SessionUUID())
+	dst = ascii.AppendString(dst, g.SessionUUID())
 	dst = append(dst, `,"remote_addr":`...)
-	dst = AppendString(dst, g.addr)
+	dst = ascii.AppendString(dst, g.addr)
 	dst = append(dst, `,"user_agent":`...)
-	dst = AppendString(dst, g.texts.Value().agent)
+	dst = ascii.AppendString(dst, g.texts.Value().agent)
 	if refreshToken != "" {
 		dst = append(dst, `,"refresh_token":`...)
-		dst = AppendString(dst, refreshToken)
+		dst = ascii.AppendString(dst, refreshToken)
 	}
 	return append(dst, '}')
 }
@@ -134,53 +134,5 @@ func appendNullable(dst []byte, s string) []byte {
 	if s == "" {
 		return append(dst, "null"...)
 	}
-	return AppendString(dst, s)
-}
-
-// AppendString appends s as a JSON string with non-ASCII escaped, as the
-// reference writes it. Plain printable ASCII, which is nearly everything this
-// service says, is copied as it is.
-func AppendString(dst []byte, s string) []byte {
-	dst = append(dst, '"')
-	for i := 0; i < len(s); {
-		c := s[i]
-		switch {
-		case c >= utf8.RuneSelf:
-			r, n := utf8.DecodeRuneInString(s[i:])
-			dst = appendEscaped(dst, r)
-			i += n
-			continue
-		case c == '"' || c == '\\':
-			dst = append(dst, '\\', c)
-		case c == '\b':
-			dst = append(dst, '\\', 'b')
-		case c == '\f':
-			dst = append(dst, '\\', 'f')
-		case c == '\n':
-			dst = append(dst, '\\', 'n')
-		case c == '\r':
-			dst = append(dst, '\\', 'r')
-		case c == '\t':
-			dst = append(dst, '\\', 't')
-		case c < ' ' || c == 0x7f:
-			dst = appendEscaped(dst, rune(c))
-		default:
-			dst = append(dst, c)
-		}
-		i++
-	}
-	return append(dst, '"')
-}
-
-func appendEscaped(dst []byte, r rune) []byte {
-	if r > 0xffff {
-		r -= 0x10000
-		dst = appendEscaped(dst, 0xd800+r>>10)
-		return appendEscaped(dst, 0xdc00+r&0x3ff)
-	}
-	dst = append(dst, '\\', 'u')
-	for shift := 12; shift >= 0; shift -= 4 {
-		dst = strconv.AppendInt(dst, int64(r>>shift&0xf), 16)
-	}
-	return dst
+	return ascii.AppendString(dst, s)
 }

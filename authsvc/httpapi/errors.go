@@ -14,8 +14,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/wazo-edge/xivo-auth/authsvc/ascii"
 	"github.com/wazo-edge/xivo-auth/authsvc/form"
-	"github.com/wazo-edge/xivo-auth/authsvc/grant"
 	"github.com/wazo-edge/xivo-auth/authsvc/store"
 )
 
@@ -140,7 +140,7 @@ func InvalidData(wrong *form.Errors, resource string) *Error {
 // InvalidBody is the 400 of a body that tells everything that is wrong with it
 // at once (errors.md §3.4).
 func InvalidBody(wrong *form.Errors, id, resource string) error {
-	message, err := json.Marshal(wrong)
+	message, err := ascii.Marshal(wrong)
 	if err != nil {
 		return err
 	}
@@ -193,7 +193,7 @@ func (e *Error) body(now time.Time) []byte {
 	switch e.style {
 	case reason:
 		b = append(b, `{"reason": [`...)
-		b = grant.AppendString(b, e.text)
+		b = ascii.AppendString(b, e.text)
 		b = append(b, `], "timestamp": [`...)
 		b = appendTimestamp(b, now)
 		b = append(b, `], "status_code": `...)
@@ -203,15 +203,15 @@ func (e *Error) body(now time.Time) []byte {
 		if e.object != nil {
 			b = append(b, e.object...)
 		} else {
-			b = grant.AppendString(b, e.text)
+			b = ascii.AppendString(b, e.text)
 		}
 		b = append(b, `, "error_id": `...)
 		if e.shifted {
 			b = e.details.append(b)
 			b = append(b, `, "details": `...)
-			b = grant.AppendString(b, e.resource)
+			b = ascii.AppendString(b, e.resource)
 		} else {
-			b = grant.AppendString(b, e.id)
+			b = ascii.AppendString(b, e.id)
 			b = append(b, `, "details": `...)
 			b = e.details.append(b)
 		}
@@ -219,11 +219,11 @@ func (e *Error) body(now time.Time) []byte {
 		b = appendTimestamp(b, now)
 		if e.resource != "" && !e.shifted {
 			b = append(b, `, "resource": `...)
-			b = grant.AppendString(b, e.resource)
+			b = ascii.AppendString(b, e.resource)
 		}
 	default:
 		b = append(b, `{"message": `...)
-		b = grant.AppendString(b, e.text)
+		b = ascii.AppendString(b, e.text)
 	}
 	return append(b, '}', '\n')
 }
@@ -234,13 +234,13 @@ func (d Details) append(b []byte) []byte {
 		if i > 0 {
 			b = append(b, ", "...)
 		}
-		b = grant.AppendString(b, f.Key)
+		b = ascii.AppendString(b, f.Key)
 		b = append(b, ": "...)
 		switch v := f.Value.(type) {
 		case string:
-			b = grant.AppendString(b, v)
+			b = ascii.AppendString(b, v)
 		default:
-			j, err := json.Marshal(v)
+			j, err := ascii.Marshal(v)
 			if err != nil { // a programming mistake must not cost the answer
 				j = []byte("null")
 			}

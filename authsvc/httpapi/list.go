@@ -1,11 +1,11 @@
 package httpapi
 
 import (
-	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
 
+	"github.com/wazo-edge/xivo-auth/authsvc/ascii"
 	"github.com/wazo-edge/xivo-auth/authsvc/form"
 	"github.com/wazo-edge/xivo-auth/authsvc/store"
 )
@@ -128,7 +128,7 @@ func WritePage[T, W any](w http.ResponseWriter, p store.Page[T], envelope []stri
 	}
 	body := []byte{'{'}
 	for i, member := range envelope {
-		value, err := json.Marshal(map[string]any{"filtered": p.Filtered, "total": p.Total, "items": items}[member])
+		value, err := ascii.Marshal(map[string]any{"filtered": p.Filtered, "total": p.Total, "items": items}[member])
 		if err != nil {
 			return err
 		}
@@ -144,7 +144,7 @@ func WritePage[T, W any](w http.ResponseWriter, p store.Page[T], envelope []stri
 
 // WriteValue answers 200 with v as JSON.
 func WriteValue(w http.ResponseWriter, v any) error {
-	body, err := json.Marshal(v)
+	body, err := ascii.Marshal(v)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/wazo-edge/xivo-auth/authsvc/ascii"
 	"github.com/wazo-edge/xivo-auth/authsvc/backends"
 	"github.com/wazo-edge/xivo-auth/authsvc/grant"
 	"github.com/wazo-edge/xivo-auth/authsvc/httpapi"
@@ -212,7 +213,7 @@ func (s *Service) metadata(ctx context.Context, set *Settings, who backends.Iden
 	}
 	for _, key := range slices.Sorted(maps.Keys(kept)) {
 		if _, replaced := fresh[key]; !replaced && (!withAdmin || key != "admin") {
-			b = append(grant.AppendString(b, key), ": "...)
+			b = append(ascii.AppendString(b, key), ": "...)
 			b = append(append(b, kept[key]...), ", "...)
 		}
 	}
@@ -235,7 +236,7 @@ func (s *Service) IssueInternal(ctx context.Context, accesses []string, lifetime
 	row := store.Token{
 		UUID: token.String(), AuthID: grant.InternalAuthID, SessionUUID: session,
 		IssuedAt: now.Unix(), ExpiresAt: now.Add(lifetime).Unix(),
-		Metadata: `{"tenant_uuid": ` + string(grant.AppendString(nil, tenant)) + `}`,
+		Metadata: `{"tenant_uuid": ` + string(ascii.AppendString(nil, tenant)) + `}`,
 		ACL:      accesses, UserAgent: userAgent, RemoteAddr: "127.0.0.1",
 	}
 	if err := s.Store.CreateToken(ctx, store.Session{UUID: session, TenantUUID: tenant}, row); err != nil {
