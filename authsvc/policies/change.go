@@ -17,15 +17,17 @@ import (
 // for ever, and all are copied into every token of who has the policy.
 const maxAccesses = 4096
 
+// maxAccess is how many bytes an access may have that comes to a policy: Postgres
+// indexes 2704 of a text that it cannot compress. What a policy has already may be
+// longer.
+const maxAccess = 2600
+
 // The fields of a body, in the order in which the first wrong one is told.
 var (
 	name        = form.Field{Name: "name", Kind: form.String{Min: 1, Max: 80}, Required: true}
 	description = form.Field{Name: "description", Kind: form.String{}, Nullable: true}
-	acl         = form.Field{Name: "acl", Kind: form.ListOf{Of: anAccess, Max: maxAccesses}}
-	templates   = form.Field{Name: "acl_templates", Kind: form.ListOf{Of: anAccess, Max: maxAccesses}}
-
-	// As long as Postgres can index it whatever its characters (2704 bytes).
-	anAccess = form.String{Max: 650}
+	acl         = form.Field{Name: "acl", Kind: form.ListOf{Of: form.String{}, Max: maxAccesses}}
+	templates   = form.Field{Name: "acl_templates", Kind: form.ListOf{Of: form.String{}, Max: maxAccesses}}
 
 	newPolicy = form.Schema{Fields: []form.Field{
 		name, {Name: "slug", Kind: slug.Policy.Kind(), Nullable: true}, description, acl,
@@ -37,6 +39,19 @@ var (
 // invalid is the 400 of a body, in the style of this resource.
 func invalid(wrong *form.Errors) error {
 	return httpapi.Reason(http.StatusBadRequest, "Invalid value supplied for field: "+wrong.Dict[0].Key.(string))
+}
+
+// badACL is the 400 of accesses that no policy may have.
+func badACL() error { return invalid(&form.Errors{Dict: form.Dict{{Key: "acl"}}}) }
+
+// fit refuses accesses that may not be storable, unless they are stored.
+func fit(accesses, stored []string) error {
+	for _, access := range accesses {
+		if len(access) > maxAccess && !slices.Contains(stored, access) {
+			return badACL()
+		}
+	}
+	return nil
 }
 
 // content is what a client can change of a policy. templates tells that he has
@@ -78,6 +93,9 @@ func (h HTTP) create(w http.ResponseWriter, r *http.Request, c *httpapi.Caller) 
 		return err
 	}
 	in := contentOf(body)
+	if err := fit(in.acl, nil); err != nil {
+		return err
+	}
 	if err := c.MayAdd(in.acl...); err != nil {
 		return err
 	}
@@ -141,6 +159,9 @@ func (h HTTP) replace(w http.ResponseWriter, r *http.Request, c *httpapi.Caller,
 		kept[access] = true
 	}
 	changed, err := h.Store.UpdatePolicy(r.Context(), tenant, uuid, func(p *store.Policy) error {
+		if err := fit(in.acl, p.ACL); err != nil {
+			return err
+		}
 		dropped := slices.DeleteFunc(p.ACL, func(access string) bool { return kept[access] })
 		if err := c.MayRemove(dropped...); err != nil {
 			return err
@@ -190,8 +211,8 @@ var (
 		if slices.Contains(p.ACL, access) {
 			return httpapi.Reason(http.StatusConflict, "Policy already associated to "+access)
 		}
-		if len(p.ACL) >= maxAccesses {
-			return invalid(&form.Errors{Dict: form.Dict{{Key: "acl"}}})
+		if len(p.ACL) >= maxAccesses || len(access) > maxAccess {
+			return badACL()
 		}
 		p.ACL = append(p.ACL, access)
 		return nil
@@ -207,9 +228,6 @@ func (h HTTP) edit(by key, parameter string, change change) handler {
 	return h.on(by, func(w http.ResponseWriter, r *http.Request, c *httpapi.Caller, tenant, uuid string) error {
 		// An encoded slash is no slash, as for the reference's server.
 		access := strings.ToValidUTF8(strings.ReplaceAll(r.PathValue(parameter), "/", "%2F"), "\uFFFD")
-		if _, wrong := anAccess.Load(access); wrong != nil {
-			return invalid(&form.Errors{Dict: form.Dict{{Key: parameter, Value: wrong}}})
-		}
 		if err := change.may(c, access); err != nil {
 			return err
 		}
