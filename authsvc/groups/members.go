@@ -48,8 +48,8 @@ func (h HTTP) addMember(w http.ResponseWriter, r *http.Request, c *httpapi.Calle
 	return nil
 }
 
-// removeMember takes any user who exists: one who moved to another tenant must
-// be removable.
+// removeMember takes out whoever is a member: one who moved to another tenant
+// must be removable. Others whom the caller could not see do not exist for him.
 func (h HTTP) removeMember(w http.ResponseWriter, r *http.Request, c *httpapi.Caller) error {
 	g, _, err := c.Group(r.Context(), h.Store, r.PathValue("group_uuid"))
 	if err != nil {
@@ -62,8 +62,18 @@ func (h HTTP) removeMember(w http.ResponseWriter, r *http.Request, c *httpapi.Ca
 	if err != nil {
 		return err
 	}
-	if err := h.Store.RemoveGroupMember(r.Context(), g.UUID, u.UUID); err != nil {
+	was, err := h.Store.RemoveGroupMember(r.Context(), g.UUID, u.UUID)
+	if err != nil {
 		return err
+	}
+	if !was {
+		seen, err := c.Knows(r.Context(), u.TenantUUID)
+		if err != nil {
+			return err
+		}
+		if !seen {
+			return httpapi.UnknownUser(u.UUID)
+		}
 	}
 	httpapi.NoContent(w)
 	return nil

@@ -37,7 +37,8 @@ type Caller struct {
 // admit checks the token, then the access that the route requires, before
 // anything else of the request is looked at (errors.md §4).
 func (a *Access) admit(r *http.Request, required string) (*Caller, error) {
-	// Several values are one text that is no token, as for a WSGI server.
+	// Several values are one text that is no token, and no tenant, as for a WSGI
+	// server: whatever stands in front may have read another of them than we would.
 	token := strings.TrimSpace(strings.Join(r.Header["X-Auth-Token"], ","))
 	held, _, err := a.Grants.Lookup(r.Context(), token)
 	switch {
@@ -46,7 +47,7 @@ func (a *Access) admit(r *http.Request, required string) (*Caller, error) {
 	case err != nil:
 		return nil, err
 	}
-	c := &Caller{Grant: held, access: a, token: token, tenant: r.Header.Get("Wazo-Tenant")}
+	c := &Caller{Grant: held, access: a, token: token, tenant: strings.Join(r.Header["Wazo-Tenant"], ",")}
 	if !held.Allows(required) {
 		return nil, Forbidden(http.StatusUnauthorized, token, required, c.tenant)
 	}

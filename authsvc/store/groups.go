@@ -37,6 +37,6 @@ type Groups interface {
 	// AddGroupMember makes the user a member, which he may be already.
 	// [ErrNotFound] when there is no such group or user.
 	AddGroupMember(ctx context.Context, groupUUID, userUUID string) error
-	// RemoveGroupMember ends that; where he is none it does nothing.
-	RemoveGroupMember(ctx context.Context, groupUUID, userUUID string) error
+	// RemoveGroupMember ends that, and reports whether he was one.
+	RemoveGroupMember(ctx context.Context, groupUUID, userUUID string) (was bool, err error)
 }

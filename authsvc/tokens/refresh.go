@@ -152,7 +152,8 @@ func (instant) Load(v any) (any, form.Entry) {
 		time.RFC3339Nano, "2006-01-02 15:04:05.999999999Z07:00", "2006-01-02 15:04:05.999999999Z07",
 		"2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05.999999999", time.DateOnly,
 	} {
-		if t, err := time.Parse(layout, text); err == nil {
+		// Postgres has no year 0, which an offset can lead to.
+		if t, err := time.Parse(layout, text); err == nil && t.UTC().Year() > 0 && t.UTC().Year() < 10_000 {
 			return t.UTC().Truncate(time.Microsecond), nil
 		}
 	}

@@ -15,6 +15,10 @@ const maxExpiration = 315_360_000
 // maxText bounds the free identifiers of a login.
 const maxText = 1024
 
+// maxIndexed is how many bytes a client_id may have: Postgres indexes 2704 of a
+// text that it cannot compress, with the user's uuid beside it.
+const maxIndexed = 2600
+
 // loginForm is the body of POST /token (token.md §2).
 var loginForm = form.Schema{
 	Fields: []form.Field{
@@ -47,6 +51,12 @@ var loginForm = form.Schema{
 		func(v form.Values) string {
 			if v.Text("refresh_token") != "" && !v.Has("client_id") {
 				return `"client_id" must be specified when using a "refresh_token"`
+			}
+			return ""
+		},
+		func(v form.Values) string {
+			if len(v.Text("client_id")) > maxIndexed {
+				return `"client_id" is too long`
 			}
 			return ""
 		},

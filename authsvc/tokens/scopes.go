@@ -4,15 +4,19 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/wazo-edge/xivo-auth/authsvc/ascii"
 	"github.com/wazo-edge/xivo-auth/authsvc/form"
-	"github.com/wazo-edge/xivo-auth/authsvc/grant"
 	"github.com/wazo-edge/xivo-auth/authsvc/httpapi"
 )
+
+// maxScopes bounds what one request can have looked up in an access list, which
+// may be long itself.
+const maxScopes = 4096
 
 // scopesForm is the body of scopes/check (token.md §10). The reference fails
 // with a 500 when scopes is missing; here it is required.
 var scopesForm = form.Schema{Fields: []form.Field{
-	{Name: "scopes", Kind: form.ListOf{Of: form.String{}}, Required: true},
+	{Name: "scopes", Kind: form.ListOf{Of: form.String{}, Max: maxScopes}, Required: true},
 	{Name: "tenant_uuid", Kind: form.String{}, Nullable: true},
 }}
 
@@ -42,7 +46,7 @@ func (h HTTP) checkScopes(w http.ResponseWriter, r *http.Request) error {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = append(grant.AppendString(b, scope), ':')
+		b = append(ascii.AppendString(b, scope), ':')
 		if g.Allows(scope) {
 			b = append(b, "true"...)
 		} else {

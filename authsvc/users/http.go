@@ -129,8 +129,8 @@ func (h HTTP) listOfGroup(w http.ResponseWriter, r *http.Request, c *httpapi.Cal
 	return h.write(w, r, l, httpapi.ItemsFirst)
 }
 
-// hidden is the 404 of a user whose tenant the caller does not see, nil for all
-// others, those included who do not exist. The reference asks for nobody's
+// hidden is the 404 of a user whose tenant the caller does not see, or who does
+// not exist, which must look alike; nil for all others. The reference asks for nobody's
 // tenant where passwords and addresses change: who may change those of the users
 // of one tenant could take the login of any user of any other, administrators of
 // the top tenant included, or have the mail that resets a password sent to
@@ -138,11 +138,8 @@ func (h HTTP) listOfGroup(w http.ResponseWriter, r *http.Request, c *httpapi.Cal
 func (h HTTP) hidden(r *http.Request, c *httpapi.Caller) error {
 	uuid := r.PathValue("user_uuid")
 	u, err := h.Service.Store.UserByUUID(r.Context(), uuid)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil
-	}
 	if err != nil {
-		return err
+		return orUnknown(err, uuid)
 	}
 	known, err := c.Knows(r.Context(), u.TenantUUID)
 	if err == nil && !known {

@@ -152,6 +152,6 @@ func (s *Store) AddGroupMember(ctx context.Context, groupUUID, userUUID string) 
 }
 
 // RemoveGroupMember implements [store.Groups].
-func (s *Store) RemoveGroupMember(ctx context.Context, groupUUID, userUUID string) error {
+func (s *Store) RemoveGroupMember(ctx context.Context, groupUUID, userUUID string) (was bool, err error) {
 	return s.unlink(ctx, "removing a member", sqlRemoveMember, groupUUID, userUUID)
 }

@@ -15,13 +15,15 @@ func (s *Store) link(ctx context.Context, op, insert, one, other string) error {
 	})
 }
 
-// unlink deletes such a row, if there is one.
-func (s *Store) unlink(ctx context.Context, op, remove, one, other string) error {
+// unlink deletes such a row, and reports whether there was one.
+func (s *Store) unlink(ctx context.Context, op, remove, one, other string) (was bool, err error) {
 	if !searchable(one) || !searchable(other) {
-		return nil
+		return false, nil
 	}
-	return s.change(ctx, op, func(ctx context.Context, q statement) error {
-		_, err := q.exec(ctx, remove, one, other)
+	err = s.change(ctx, op, func(ctx context.Context, q statement) error {
+		n, err := q.exec(ctx, remove, one, other)
+		was = n > 0
 		return err
 	})
+	return was && err == nil, err
 }

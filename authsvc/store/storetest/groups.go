@@ -158,7 +158,8 @@ func testCreateGroupInvalid(t *testing.T, b *bench) {
 		want(t, "DeleteGroup", b.DeleteGroup(t.Context(), bad), store.ErrNotFound)
 		want(t, "AddGroupMember", b.AddGroupMember(t.Context(), bad, newID()), store.ErrNotFound)
 		want(t, "AddGroupMember", b.AddGroupMember(t.Context(), newID(), bad), store.ErrNotFound)
-		must(t, "RemoveGroupMember", b.RemoveGroupMember(t.Context(), bad, bad))
+		_, err = b.RemoveGroupMember(t.Context(), bad, bad)
+		must(t, "RemoveGroupMember", err)
 	}
 	_, err := b.CreateGroup(t.Context(), store.Group{TenantUUID: b.top, Name: "a"}, []string{strings.Repeat("a", 81)})
 	want(t, "a slug too long", err, store.ErrInvalid)
@@ -232,9 +233,13 @@ func testGroupMembers(t *testing.T, b *bench) {
 	must(t, "AddGroupMember", b.AddGroupMember(t.Context(), g, other.UUID))
 	want(t, "no such user", b.AddGroupMember(t.Context(), g, newID()), store.ErrNotFound)
 	want(t, "no such group", b.AddGroupMember(t.Context(), newID(), u.UUID), store.ErrNotFound)
-	for range 2 {
-		must(t, "RemoveGroupMember", b.RemoveGroupMember(t.Context(), g, u.UUID))
+	for _, member := range []bool{true, false} {
+		was, err := b.RemoveGroupMember(t.Context(), g, u.UUID)
+		must(t, "RemoveGroupMember", err)
+		equal(t, "was one", was, member)
 		equal(t, "members", members(), 1)
 	}
-	must(t, "RemoveGroupMember", b.RemoveGroupMember(t.Context(), newID(), newID()))
+	was, err := b.RemoveGroupMember(t.Context(), newID(), newID())
+	must(t, "RemoveGroupMember", err)
+	equal(t, "was one of no group", was, false)
 }
