@@ -41,7 +41,21 @@ type Snapshot struct {
 
 type dated struct {
 	*Tree
-	at time.Time
+	at    time.Time
+	epoch int64 // of the snapshot when it was begun to be read
+}
+
+// recent returns what is held unless it is older than age, or was read before
+// the last Expire: who reads may put it there after that.
+func (s *Snapshot) recent(age time.Duration) *Tree {
+	d := s.held.Load()
+	if d == nil || d.epoch != s.epoch.Load() {
+		return nil
+	}
+	if a := s.now().Sub(d.at); a < 0 || a >= age {
+		return nil
+	}
+	return d.Tree
 }
 
 // NewSnapshot returns an empty snapshot; the first question reads the store.
@@ -53,10 +67,8 @@ func NewSnapshot(s Reader, now func() time.Time) *Snapshot {
 func (s *Snapshot) Tree(ctx context.Context) (*Tree, error) { return s.within(ctx, maxAge) }
 
 func (s *Snapshot) within(ctx context.Context, age time.Duration) (*Tree, error) {
-	if d := s.held.Load(); d != nil {
-		if a := s.now().Sub(d.at); a >= 0 && a < age {
-			return d.Tree, nil
-		}
+	if t := s.recent(age); t != nil {
+		return t, nil
 	}
 	done := s.flight.DoChan("", func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readTimeout)
@@ -66,17 +78,15 @@ func (s *Snapshot) within(ctx context.Context, age time.Duration) (*Tree, error)
 		if err != nil {
 			return nil, fmt.Errorf("reading the tenants: %w", err)
 		}
-		d := &dated{NewTree(rows), at}
-		if s.epoch.Load() == epoch {
-			s.held.Store(d)
-		}
+		d := &dated{NewTree(rows), at, epoch}
+		s.held.Store(d)
 		return d.Tree, nil
 	})
 	select {
 	case r := <-done:
-		if d := s.held.Load(); r.Err != nil && age == maxAge && d != nil {
-			if a := s.now().Sub(d.at); a >= 0 && a < staleIfError {
-				return d.Tree, nil
+		if r.Err != nil && age == maxAge {
+			if t := s.recent(staleIfError); t != nil {
+				return t, nil
 			}
 		}
 		t, _ := r.Val.(*Tree)
@@ -91,7 +101,6 @@ func (s *Snapshot) within(ctx context.Context, age time.Duration) (*Tree, error)
 func (s *Snapshot) Expire() {
 	s.epoch.Add(1)
 	s.flight.Forget("")
-	s.held.Store(nil)
 }
 
 // Contains reports whether tenant is ancestor or below it. When the snapshot

@@ -195,3 +195,28 @@ func TestSnapshot_OneReadForAll(t *testing.T) {
 		}
 	})
 }
+
+// TestSnapshot_Expire: a tenant was moved, and what is being read meanwhile may
+// show it where it was. Who asks after that is not answered from it.
+func TestSnapshot_Expire(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newScript(t)
+		s.contains("a", true, nil, 1)
+		s.contains("a", true, nil, 1)
+		s.Expire()
+		s.store.hold = make(chan struct{})
+		go func() { _, _ = s.Contains(t.Context(), "top", "a") }()
+		synctest.Wait()
+		s.Expire()
+		close(s.store.hold)
+		synctest.Wait()
+		s.store.hold = nil
+		s.contains("a", true, nil, 3)
+		s.contains("a", true, nil, 3)
+		// Nor is it while the store cannot be asked.
+		s.Expire()
+		s.store.err = errDown
+		s.contains("a", false, errDown, 4)
+	})
+}
