@@ -265,7 +265,7 @@ func (c *Cache) Wait() { c.grants.Wait() }
 
 // Close ends the cache's goroutines and tells all who watch. No [Cache.Lookup]
 // may run or follow; a read that outlived the caller who asked for it may, so
-// every write to ristretto, which panics when it is closed under one, is
+// whatever it does with ristretto, which panics when it is closed meanwhile, is
 // fenced off first.
 func (c *Cache) Close() {
 	c.checks.end()

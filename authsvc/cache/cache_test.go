@@ -3,6 +3,7 @@ package cache_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -467,6 +468,31 @@ func TestClose_Stress(t *testing.T) {
 		close(release)
 		c.Close()
 		ended.Wait()
+	}
+}
+
+// TestClose_WaitsForGet: ristretto panics even under a Get while it is closed,
+// and in a goroutine of nobody's, which ends the process.
+func TestClose_WaitsForGet(t *testing.T) {
+	t.Parallel()
+	c := newCache(t, newLoader(), cache.Config{})
+	closed := make(chan struct{})
+	if !c.UnlessClosed(token(1), func() {
+		go func() { c.Close(); close(closed) }()
+		for range 1000 {
+			runtime.Gosched()
+		}
+		select {
+		case <-closed:
+			t.Error("it was closed under a read")
+		default:
+		}
+	}) {
+		t.Error("it was closed before")
+	}
+	<-closed
+	if c.UnlessClosed(token(1), func() { t.Error("used after it was closed") }) {
+		t.Error("it is said to be open")
 	}
 }
 

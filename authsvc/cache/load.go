@@ -42,7 +42,14 @@ func (c *Cache) join(ctx context.Context, id uuid.UUID, token string) (flight, e
 		began := time.Now()
 		// Whoever looked into memory just before the last read was published
 		// comes here just after, and needs none of his own.
-		g, state, err := c.recall(id, token, c.now())
+		var (
+			g     *grant.Grant
+			state grant.State
+			err   error
+		)
+		if !c.unlessClosed(id, func() { g, state, err = c.recall(id, token, c.now()) }) {
+			return flight{}, errClosed
+		}
 		if state == grant.Miss {
 			if g, err = c.fill(ctx, id, token); err == nil {
 				c.settle(id, token)
@@ -63,11 +70,30 @@ func (c *Cache) join(ctx context.Context, id uuid.UUID, token string) (flight, e
 // of a crowd those who come a little later find it there. It may refuse it, too.
 func (c *Cache) settle(id uuid.UUID, token string) {
 	for range 64 {
-		if held, ok := c.grants.Get(token); ok && held.Token() == id {
+		found := false
+		open := c.unlessClosed(id, func() {
+			held, ok := c.grants.Get(token)
+			found = ok && held.Token() == id
+		})
+		if found || !open {
 			return
 		}
 		runtime.Gosched()
 	}
+}
+
+// unlessClosed has f use ristretto, or returns false. Even a Get panics while
+// ristretto is being closed, and a read may outlive all who asked for it; those
+// who ask need no fence, since none of them is inside when the cache is closed.
+func (c *Cache) unlessClosed(id uuid.UUID, f func()) bool {
+	sh := c.shards.of(id)
+	sh.RLock()
+	defer sh.RUnlock()
+	if sh.closed {
+		return false
+	}
+	f()
+	return true
 }
 
 // errFull is why a read was not even begun. It counts as an outage: nothing is
