@@ -43,7 +43,7 @@ func (countingChecker) Check(_ context.Context, pass, hash string, _ []byte) (bo
 	return hash != "" && pass == alicePassword, nil
 }
 
-func (countingChecker) Full() bool { return false }
+func (countingChecker) Full(context.Context) bool { return false }
 
 func init() { caddy.RegisterModule(&counting{}) }
 

@@ -142,7 +142,7 @@ func TestWazoUser(t *testing.T) {
 // busy is a checker whose queue is full.
 type busy struct{}
 
-func (busy) Full() bool { return true }
+func (busy) Full(context.Context) bool { return true }
 
 func (busy) Check(context.Context, string, string, []byte) (bool, error) {
 	return false, password.ErrBusy

@@ -20,7 +20,7 @@ type WazoUser struct {
 type PasswordChecker interface {
 	Check(ctx context.Context, password, hash string, salt []byte) (bool, error)
 	// Full reports whether Check would refuse at once.
-	Full() bool
+	Full(ctx context.Context) bool
 }
 
 // CredentialStore is what [WazoUser] needs of a store.
@@ -39,7 +39,7 @@ func (w *WazoUser) Authenticate(ctx context.Context, a Attempt) (Identity, error
 	if a.Login == "" || a.Password == "" {
 		return Identity{}, ErrRefused
 	}
-	if w.Checker.Full() { // before a query that would be for nothing
+	if w.Checker.Full(ctx) { // before a query that would be for nothing
 		return Identity{}, ErrBusy
 	}
 	c, err := w.Users.CredentialsByLogin(ctx, a.Login)

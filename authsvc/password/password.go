@@ -14,7 +14,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"runtime"
-	"sync/atomic"
+
+	"github.com/wazo-edge/xivo-auth/authsvc/client"
 )
 
 const (
@@ -44,9 +45,8 @@ func derive(password string, salt []byte) (string, error) {
 // computing, so more at a time than there are cores only makes every one of
 // them, and all other work, wait longer. Safe for concurrent use.
 type Checker struct {
-	slots   chan struct{}
-	waiting atomic.Int64
-	derive  func(password string, salt []byte) (string, error)
+	queue  queue
+	derive func(password string, salt []byte) (string, error)
 }
 
 // NewChecker returns a checker that computes at most atOnce hashes at a time;
@@ -58,13 +58,19 @@ func NewChecker(atOnce int) *Checker {
 	if atOnce <= 0 {
 		atOnce = max(1, runtime.GOMAXPROCS(0)-1)
 	}
-	return &Checker{slots: make(chan struct{}, atOnce), derive: derive}
+	return &Checker{queue: queue{slots: atOnce}, derive: derive}
 }
+
+// Full reports whether a password of the context's client would be
+// refused with [ErrBusy] at once: for those who have something to do before
+// they check it, which a storm of logins had better not cost. What follows may
+// come out otherwise.
+func (c *Checker) Full(ctx context.Context) bool { return c.queue.full(client.From(ctx)) }
 
 // Hash is [Hash] in one of the checker's slots: [ErrBusy], or the context's
 // error, as of [Checker.Check].
 func (c *Checker) Hash(ctx context.Context, password string) (hash string, salt []byte, err error) {
-	release, err := c.acquire(ctx)
+	release, err := c.queue.acquire(ctx)
 	if err != nil {
 		return "", nil, fmt.Errorf("waiting to hash a password: %w", err)
 	}
@@ -76,10 +82,10 @@ func (c *Checker) Hash(ctx context.Context, password string) (hash string, salt 
 // empty hash or no salt, as for an unknown login, it does the same work
 // against a random salt and reports false: otherwise the answer's time would
 // tell which logins exist (Authelia #949). It waits for a free slot in a
-// bounded queue: [ErrBusy] when that is full or takes too long, the context's
-// error when that ends first.
+// bounded queue, in which clients take turns: [ErrBusy] when that
+// is full or takes too long, the context's error when that ends first.
 func (c *Checker) Check(ctx context.Context, password, hash string, salt []byte) (bool, error) {
-	release, err := c.acquire(ctx)
+	release, err := c.queue.acquire(ctx)
 	if err != nil {
 		return false, fmt.Errorf("waiting to check a password: %w", err)
 	}

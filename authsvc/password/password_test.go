@@ -82,8 +82,8 @@ func TestChecker_Waits(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				k := NewChecker(2)
-				k.slots <- struct{}{}
-				k.slots <- struct{}{} // as if two hashes were being computed
+				end := compute(t, k)
+				defer compute(t, k)() // as if two hashes were being computed
 
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 				defer cancel()
@@ -96,59 +96,25 @@ func TestChecker_Waits(t *testing.T) {
 				if done {
 					t.Fatal("checked although no slot was free")
 				}
-				<-k.slots
+				end()
 				synctest.Wait()
 				if !done || ok != c.want {
 					t.Errorf("with a slot free: done %v, %v", done, ok)
 				}
-				if len(k.slots) != 1 {
-					t.Errorf("%d slots taken afterwards, want the other one", len(k.slots))
+				if k.queue.running != 1 {
+					t.Errorf("%d slots taken afterwards, want the other one", k.queue.running)
 				}
 			})
 		})
 	}
 }
 
-// TestChecker_Queue: a storm of logins is turned away instead of piling up, and
-// nobody waits for ever.
-func TestChecker_Queue(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		k := NewChecker(1)
-		k.slots <- struct{}{} // a hash that never ends
-		began := time.Now()
-		waiting := make(chan error, queuePerSlot)
-		for range queuePerSlot {
-			go func() {
-				_, err := k.Check(t.Context(), "x", "", nil)
-				waiting <- err
-			}()
-		}
-		if k.Full() {
-			t.Error("full before anybody waits")
-		}
-		synctest.Wait()
-		if _, err := k.Check(t.Context(), "x", "", nil); !errors.Is(err, ErrBusy) || time.Since(began) != 0 || !k.Full() {
-			t.Errorf("with a full queue: %v after %v, full: %v", err, time.Since(began), k.Full())
-		}
-		for range queuePerSlot {
-			if err := <-waiting; !errors.Is(err, ErrBusy) || time.Since(began) != queueWait {
-				t.Errorf("in the queue: %v after %v", err, time.Since(began))
-			}
-		}
-		<-k.slots
-		if _, err := k.Check(t.Context(), "x", "", nil); err != nil {
-			t.Errorf("afterwards: %v", err)
-		}
-	})
-}
-
 func TestNewChecker(t *testing.T) {
 	t.Parallel()
-	if n := cap(NewChecker(3).slots); n != 3 {
+	if n := NewChecker(3).queue.slots; n != 3 {
 		t.Errorf("%d slots, want 3", n)
 	}
-	if n := cap(NewChecker(0).slots); n < 1 {
+	if n := NewChecker(0).queue.slots; n < 1 {
 		t.Errorf("%d slots", n)
 	}
 }

@@ -4,12 +4,13 @@
 package throttle
 
 import (
-	"net/netip"
 	"strings"
 	"sync"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
+
+	"github.com/wazo-edge/xivo-auth/authsvc/client"
 )
 
 // Limit is how many failures are let pass at once, and how long it takes for
@@ -135,18 +136,10 @@ func (b *bucket) leak(now time.Time, l Limit) {
 	b.at = now
 }
 
-// keys are the bucket of a login from an address and that of the address. An
-// IPv6 address counts as its /64, of which whoever has one has all. A login
+// keys are the bucket of a login from a client and that of the client. A login
 // counts in any case, as it logs in in any.
 func keys(login, addr string) [2]string {
-	if ip, err := netip.ParseAddr(addr); err == nil {
-		if ip = ip.Unmap().WithZone(""); ip.Is6() {
-			if p, err := ip.Prefix(64); err == nil {
-				ip = p.Addr()
-			}
-		}
-		addr = ip.String()
-	}
+	addr = client.Of(addr)
 	// A login is as long as a header may be; what is remembered of it is not.
 	const most = 256
 	login = strings.ToLower(login)

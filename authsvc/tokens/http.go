@@ -7,6 +7,7 @@ import (
 
 	"github.com/mozillazg/go-unidecode"
 
+	"github.com/wazo-edge/xivo-auth/authsvc/client"
 	"github.com/wazo-edge/xivo-auth/authsvc/grant"
 	"github.com/wazo-edge/xivo-auth/authsvc/httpapi"
 )
@@ -41,7 +42,7 @@ func (h HTTP) create(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	t, err := h.Service.issue(r.Context(), l)
+	t, err := h.Service.issue(client.With(r.Context(), l.remoteAddr), l)
 	if err != nil {
 		return err
 	}

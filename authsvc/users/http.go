@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/wazo-edge/xivo-auth/authsvc/client"
 	"github.com/wazo-edge/xivo-auth/authsvc/form"
 	"github.com/wazo-edge/xivo-auth/authsvc/httpapi"
 	"github.com/wazo-edge/xivo-auth/authsvc/idp"
@@ -207,7 +208,7 @@ func (h HTTP) create(w http.ResponseWriter, r *http.Request, c *httpapi.Caller) 
 	}
 	n := store.NewUser{User: userOf(values), Email: values.Text("email_address")}
 	n.UUID, n.TenantUUID = values.Text("uuid"), tenant
-	u, err := h.Service.create(r.Context(), n, values.Text("password"))
+	u, err := h.Service.create(client.With(r.Context(), h.ClientAddr(r)), n, values.Text("password"))
 	if errors.Is(err, store.ErrNotFound) {
 		err = httpapi.UnknownTenant(tenant)
 	}

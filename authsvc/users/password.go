@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/wazo-edge/xivo-auth/authsvc/client"
 	"github.com/wazo-edge/xivo-auth/authsvc/httpapi"
 	"github.com/wazo-edge/xivo-auth/authsvc/store"
 )
@@ -23,7 +24,7 @@ func (h HTTP) changePassword(w http.ResponseWriter, r *http.Request, c *httpapi.
 	if err := httpapi.SlowDown(h.Throttle, uuid, addr); err != nil {
 		return err
 	}
-	switch err := h.Service.ChangePassword(r.Context(), uuid, values.Text("old_password"), values.Text("new_password")); {
+	switch err := h.Service.ChangePassword(client.With(r.Context(), addr), uuid, values.Text("old_password"), values.Text("new_password")); {
 	case errors.Is(err, store.ErrNotFound):
 		return httpapi.UnknownUser(uuid)
 	case errors.Is(err, ErrRefused):
