@@ -11,12 +11,19 @@ import (
 // MaxBody is the size in bytes of the largest body [ReadJSON] takes.
 const MaxBody = 1 << 20
 
+// MaxValues is how many values [ReadJSON] takes in one body, objects and lists
+// and what is in them. A value of two bytes may take hundreds in memory, an
+// object in particular: bounded by MaxBody alone, a body of 1 MiB took 55, from
+// anybody and as often as he liked. Of the bodies that mean something none comes
+// close to half of it but a policy with both its lists full.
+const MaxValues = 10_000
+
 var (
 	// ErrSyntax reports a body that is not JSON, or that a form content type
 	// keeps from being read as JSON: the 400 of the "restful" style.
 	ErrSyntax = errors.New("body is not JSON")
 	// ErrTooLarge reports a body larger than [MaxBody], or than a smaller
-	// limit set with [http.MaxBytesReader].
+	// limit set with [http.MaxBytesReader], or of more than [MaxValues].
 	ErrTooLarge = errors.New("body is too large")
 )
 
@@ -31,7 +38,7 @@ var (
 // equal keys wins. A lone surrogate becomes U+FFFD.
 //
 // Every error wraps [ErrSyntax] or [ErrTooLarge]. A body that cannot be read
-// to its end counts as ErrSyntax. Memory is bounded by a multiple of MaxBody.
+// to its end counts as ErrSyntax. Memory is bounded by a few times MaxBody.
 func ReadJSON(r io.Reader, contentType string) (any, error) {
 	if isForm(contentType) {
 		return nil, fmt.Errorf("%w: content type of a form", ErrSyntax)

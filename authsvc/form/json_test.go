@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -171,6 +172,66 @@ func TestReadJSON_Size(t *testing.T) {
 	broken := io.MultiReader(strings.NewReader("{"), iotest.ErrReader(io.ErrUnexpectedEOF))
 	if _, err := form.ReadJSON(broken, ""); !errors.Is(err, form.ErrSyntax) || !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("client gone: %v", err)
+	}
+}
+
+// amplifying are the bodies of 1 MiB that take most memory: nothing but the
+// smallest of objects, and values that are large besides.
+func amplifying() map[string]string {
+	fill := func(part string, n int) string { return strings.Repeat(part+",", n) }
+	rest := func(s, last string) string {
+		return s + `"` + strings.Repeat(last, (form.MaxBody-len(s)-4)/len(last)) + `"]`
+	}
+	const some = form.MaxValues/2 - 1
+	return map[string]string{
+		"objects without end":              "[" + strings.TrimSuffix(fill(`{"":0}`, form.MaxBody/7-1), ",") + "]",
+		"as many objects as we let":        rest("["+fill(`{"":0}`, some), "x"),
+		"objects, and escapes":             rest("["+fill(`{"":0}`, some), `\u00e9`),
+		"objects in bytes that are mended": rest("["+fill(`{"":0}`, some), "\xed\xa0\x80"),
+		"texts":                            rest("["+fill(`"`+strings.Repeat("x", 90)+`"`, 2*some), "x"),
+		"objects of objects":               "[" + strings.TrimSuffix(fill(`{"":{}}`, some), ",") + "]",
+		"keys": "{" + func() (s string) {
+			var b strings.Builder
+			for i := range 2 * some {
+				fmt.Fprintf(&b, `"%096d":0,`, i)
+			}
+			return strings.TrimSuffix(b.String(), ",")
+		}() + "}",
+	}
+}
+
+// TestReadJSON_Memory is not parallel: it counts what the whole process
+// allocates. Anybody may send a body, and many at once.
+func TestReadJSON_Memory(t *testing.T) {
+	for name, body := range amplifying() {
+		if len(body) > form.MaxBody {
+			t.Fatalf("%s: %d bytes", name, len(body))
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := form.ReadJSON(strings.NewReader(body), "")
+		runtime.ReadMemStats(&after)
+		if err != nil && !errors.Is(err, form.ErrTooLarge) {
+			t.Errorf("%s: %v", name, err)
+		}
+		times := float64(after.TotalAlloc-before.TotalAlloc) / form.MaxBody
+		t.Logf("%s: %d bytes, %.1f MiB (%v)", name, len(body), times, err)
+		if times > 10 { // 6 at most, and half as much again under the race detector
+			t.Errorf("%s: %.1f MiB are allocated for a body of one", name, times)
+		}
+	}
+}
+
+// TestReadJSON_Values: lists as long as any may be are read, longer ones are
+// refused as bodies that are too large.
+func TestReadJSON_Values(t *testing.T) {
+	t.Parallel()
+	list := func(n int) string { return `{"": [` + strings.TrimSuffix(strings.Repeat("0,", n), ",") + "]}" }
+	if _, err := form.ReadJSON(strings.NewReader(list(form.MaxValues-2)), ""); err != nil {
+		t.Errorf("as many as may be: %v", err)
+	}
+	if _, err := form.ReadJSON(strings.NewReader(list(form.MaxValues-1)), ""); !errors.Is(err, form.ErrTooLarge) || errors.Is(err, form.ErrSyntax) {
+		t.Errorf("one more: %v", err)
 	}
 }
 

@@ -27,8 +27,9 @@ func parse(text []byte) (any, error) {
 }
 
 type parser struct {
-	text []byte
-	pos  int
+	text   []byte
+	pos    int
+	values int // so far
 }
 
 // peek skips white space and returns the next byte, 0 at the end. A zero byte
@@ -47,6 +48,9 @@ func (p *parser) peek() byte {
 func (p *parser) value(depth int) (any, error) {
 	if depth > maxDepth {
 		return nil, p.fail("nested too deeply")
+	}
+	if p.values++; p.values > MaxValues {
+		return nil, fmt.Errorf("%w: more than %d values", ErrTooLarge, MaxValues)
 	}
 	switch c := p.peek(); c {
 	case '{':

@@ -38,6 +38,7 @@ func (h HTTP) Routes() []httpapi.Route {
 
 // create is POST /token.
 func (h HTTP) create(w http.ResponseWriter, r *http.Request) error {
+	r.Body = http.MaxBytesReader(w, r.Body, maxLogin)
 	l, err := readLogin(r, h.ClientAddr(r))
 	if err != nil {
 		return err

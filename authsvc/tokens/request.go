@@ -15,6 +15,10 @@ const maxExpiration = 315_360_000
 // maxText bounds the free identifiers of a login.
 const maxText = 1024
 
+// maxLogin is how many bytes the body of a login may have. Its texts are short,
+// and anybody may send one: there is no token to show before it is read.
+const maxLogin = 16 << 10
+
 // maxIndexed is how many bytes a client_id may have: Postgres indexes 2704 of a
 // text that it cannot compress, with the user's uuid beside it.
 const maxIndexed = 2600
