@@ -100,7 +100,8 @@ func (a *ACL) Size() int {
 //
 // Match is safe for concurrent use. It visits each node of the tries at most
 // once and runs in O(len(list) × len(required)) at worst, in practice in the
-// time of a few short string comparisons. It does not allocate, except for one
+// time of a few short string comparisons. What would take more than some
+// milliseconds is refused instead, see maxWork. It does not allocate, except for one
 // bitmap when a text of 1 KiB or more meets a pattern with several wildcards,
 // and when an id begins with its own reserved word and a dot ("me.x").
 func (a *ACL) Match(required string, self Self) bool {
@@ -110,11 +111,14 @@ func (a *ACL) Match(required string, self Self) bool {
 	q := query{self: self}.over(required)
 	line, tolerated := strings.CutSuffix(required, "\n") // §2.4
 	if !tolerated {
-		return !a.negative.match(&q) && a.positive.match(&q)
+		return !a.negative.match(&q) && !q.spent() && a.positive.match(&q)
 	}
 	negative, positive := a.negative.match(&q), a.positive.match(&q)
 	q = q.over(line)
-	return !negative && !a.negative.match(&q) && (positive || a.positive.match(&q))
+	if negative || a.negative.match(&q) || q.spent() {
+		return false
+	}
+	return positive || a.positive.match(&q)
 }
 
 // MayAdd reports whether the holder of the list may put access into a policy

@@ -255,3 +255,37 @@ func TestLongTextsShareOneBitmap(t *testing.T) {
 		t.Error("the second program was not run as it should")
 	}
 }
+
+// TestMatch_GivesUp: what a list costs is bounded, and a question that was not
+// answered to its end is refused, whichever part of the list it was.
+func TestMatch_GivesUp(t *testing.T) {
+	t.Parallel()
+	ordinary := Self{AuthID: []byte("u"), SessionID: []byte("s")}
+	ambiguous := Self{AuthID: []byte("me.me")}
+	bad := hostile(120)
+	not := make([]string, len(bad))
+	for i, access := range bad {
+		not[i] = "!" + access
+	}
+	short, long := strings.Repeat("a", 8), strings.Repeat("a", 1024)
+	for _, c := range []struct {
+		name     string
+		list     []string
+		required string
+		want     bool
+	}{
+		{"in time", append(bad[:10:10], "*"), short, true},
+		{"negatives in time", append(not[:10:10], "*"), short, true},
+		{"after too many, none of which is too much", append(bad[:120:120], "*a*a*"), short, false},
+		{"after too much", append(bad[:120:120], "*a*a*"), long, false},
+		{"negatives that are too much", append(not[:120:120], "#"), long, false},
+		{"negatives that are too much, with a line feed", append(not[:120:120], "#"), long + "\n", false},
+	} {
+		a := Compile(c.list)
+		for name, self := range map[string]Self{"tries": ordinary, "linear": ambiguous} {
+			if got := a.Match(c.required, self); got != c.want {
+				t.Errorf("%s, %s: %t, want %t", c.name, name, got, c.want)
+			}
+		}
+	}
+}

@@ -3,6 +3,7 @@ package acl
 import (
 	"encoding/hex"
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -102,6 +103,31 @@ func BenchmarkCompile300(b *testing.B) {
 		Compile(list)
 	}
 	b.ReportMetric(float64(Compile(list).Size()), "resident-B")
+}
+
+// hostile is a list of n accesses that are nothing but wildcards, as long as one
+// may be, none of which matches a text that is all "a".
+func hostile(n int) []string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = fmt.Sprint(strings.Repeat("#a", 1200), "#c", i, "#")
+	}
+	return list
+}
+
+// BenchmarkHostileList is the worst that a list can do: it is given up.
+func BenchmarkHostileList(b *testing.B) {
+	a := Compile(hostile(4096))
+	for _, n := range []int{8, 64, 1 << 10, 8 << 10} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			required := strings.Repeat("a", n)
+			for b.Loop() {
+				if a.Match(required, Self{}) {
+					b.Fatal("allowed")
+				}
+			}
+		})
+	}
 }
 
 // BenchmarkHostile is the worst that one access of this length can do.

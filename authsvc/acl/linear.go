@@ -21,12 +21,17 @@ func startsPiece(id []byte, word string) bool {
 // takes time proportional to the whole list.
 func (a *ACL) matchLinear(required string, self Self) bool {
 	allowed := false
+	q := query{self: self}.over(required)
 	for _, access := range a.accesses {
 		rest, negated := strings.CutPrefix(access, "!")
 		if allowed && !negated {
 			continue
 		}
-		if !matchOne(rest, required, self) {
+		matches := q.matchOne(rest)
+		if q.spent() {
+			return false
+		}
+		if !matches {
 			continue
 		}
 		if negated {
@@ -38,12 +43,14 @@ func (a *ACL) matchLinear(required string, self Self) bool {
 }
 
 // matchOne matches one access, its "!" already removed.
-func matchOne(access, text string, self Self) bool {
+func (q *query) matchOne(access string) bool {
+	if !q.spend(len(access)) {
+		return false
+	}
 	p := compileProgram(access)
-	q := query{text: text, self: self}
-	if p.match(&q, text) {
+	if p.match(q, q.text) {
 		return true
 	}
-	line, ok := strings.CutSuffix(text, "\n")
-	return ok && p.match(&q, line)
+	line, ok := strings.CutSuffix(q.text, "\n")
+	return ok && p.match(q, line)
 }

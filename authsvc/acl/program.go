@@ -97,11 +97,20 @@ func (p *program) match(q *query, text string) bool {
 	case len(p.tokens) == 0:
 		return text == ""
 	case len(p.tokens) == 1 && p.tokens[0].kind == tokenHash:
-		return strings.IndexByte(text, '\n') < 0
+		return q.spend(1+len(text)>>5) && strings.IndexByte(text, '\n') < 0
 	case len(p.tokens) == 1 && p.tokens[0].kind == tokenStar:
-		return starRun(text) == len(text)
+		return q.spend(1+len(text)) && starRun(text) == len(text)
 	}
-	return p.run(q, text)
+	return !q.spent() && q.spend(p.cost(len(text))) && p.run(q, text)
+}
+
+// cost is about how many steps [program.run] takes over a text of n bytes.
+func (p *program) cost(n int) int {
+	each := 0
+	for i := range p.tokens {
+		each += 1 + len(p.tokens[i].text)>>5
+	}
+	return each * (n + 1)
 }
 
 // run carries the set of positions that the tokens so far can reach from left

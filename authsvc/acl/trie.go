@@ -49,7 +49,28 @@ type query struct {
 	hashes bool
 	// bitmap is what programs share for texts too long for their stack.
 	bitmap positions
+	// work is how many steps were taken so far.
+	work int
 }
+
+// maxWork bounds the steps of one query. A list may hold thousands of accesses
+// that are nothing but wildcards, and a required access be as long as an URL:
+// whoever may write a policy for himself could have each of his requests cost
+// seconds of a core, though no single access ever costs much. A thousand
+// accesses of five wildcards each do not get there with a text of two hundred
+// bytes; real lists need a few hundred steps.
+const maxWork = 1 << 21
+
+// spend counts n steps and reports whether they may still be taken. Nothing
+// matches any more once they may not.
+func (q *query) spend(n int) bool {
+	q.work += n
+	return !q.spent()
+}
+
+// spent reports whether matching was given up, so that what did not match may
+// well do: the answer is to be a refusal.
+func (q *query) spent() bool { return q.work > maxWork }
 
 // over is the query pointed at text. It goes by value: through a pointer the
 // text would escape, and callers build it on their stack.
@@ -89,6 +110,9 @@ func (t *trie) walk(q *query, at int32, pos int) bool {
 			end = len(q.text)
 		} else {
 			end += pos
+		}
+		if !q.spend(1 + (end-pos)>>5) {
+			return false
 		}
 		if n.hasSpecial && t.walkSpecial(q, n, pos, end) {
 			return true

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/wazo-edge/xivo-auth/authsvc/acl"
 	"github.com/wazo-edge/xivo-auth/authsvc/grant"
@@ -155,13 +156,28 @@ func (c *Caller) Top(ctx context.Context) error {
 // MayAdd refuses the first access that the caller may not give to anybody: else
 // whoever may edit policies could grant himself what he does not hold
 // (acl.md §4; Keystone OSSA-2026-015).
-func (c *Caller) MayAdd(accesses ...string) error { return c.may(c.Grant.MayAdd, accesses) }
+func (c *Caller) MayAdd(ctx context.Context, accesses ...string) error {
+	return c.may(ctx, c.Grant.MayAdd, accesses)
+}
 
 // MayRemove refuses the first access that the caller may not take from anybody.
-func (c *Caller) MayRemove(accesses ...string) error { return c.may(c.Grant.MayRemove, accesses) }
+func (c *Caller) MayRemove(ctx context.Context, accesses ...string) error {
+	return c.may(ctx, c.Grant.MayRemove, accesses)
+}
 
-func (c *Caller) may(may func(string) bool, accesses []string) error {
+// MatchTime is how long the questions of one request to an access list may take
+// together; then it is 503. One is answered in a few milliseconds whatever the
+// list ([acl.ACL.Match]), but a request may ask thousands, of a list that who
+// sends it has written to be slow. Others take a thousandth of it.
+const MatchTime = time.Second
+
+func (c *Caller) may(ctx context.Context, may func(string) bool, accesses []string) error {
+	ctx, cancel := context.WithTimeout(ctx, MatchTime)
+	defer cancel()
 	for _, access := range accesses {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		if !may(access) {
 			return API(http.StatusUnauthorized, "unauthorized", "Unauthorized",
 				Details{{"invalid_token", c.token}, {"required_access", access}}, "")

@@ -195,10 +195,21 @@ func TestCaller(t *testing.T) {
 		question func(*httpapi.Caller) error
 		body     string // "" for none
 	}{
-		{"adds what he holds", func(c *httpapi.Caller) error { return c.MayAdd("a.b", "!anything") }, ""},
-		{"adds what he lacks", func(c *httpapi.Caller) error { return c.MayAdd("a.b", "b", "c") }, `"details": {"invalid_token": "tok", "required_access": "b"}`},
-		{"removes what he holds", func(c *httpapi.Caller) error { return c.MayRemove("a.b", "!a.c") }, ""},
-		{"lifts a restriction he lacks", func(c *httpapi.Caller) error { return c.MayRemove("!b") }, `"required_access": "!b"`},
+		{"adds what he holds", func(c *httpapi.Caller) error { return c.MayAdd(t.Context(), "a.b", "!anything") }, ""},
+		{"adds what he lacks", func(c *httpapi.Caller) error { return c.MayAdd(t.Context(), "a.b", "b", "c") }, `"details": {"invalid_token": "tok", "required_access": "b"}`},
+		{"removes what he holds", func(c *httpapi.Caller) error { return c.MayRemove(t.Context(), "a.b", "!a.c") }, ""},
+		{"lifts a restriction he lacks", func(c *httpapi.Caller) error { return c.MayRemove(t.Context(), "!b") }, `"required_access": "!b"`},
+		{"hung up", func(c *httpapi.Caller) error {
+			gone, cancel := context.WithCancel(t.Context())
+			cancel()
+			if err := c.MayAdd(gone, "a.b"); !errors.Is(err, context.Canceled) {
+				return fmt.Errorf("adding: %w", err)
+			}
+			if err := c.MayRemove(gone, "a.b"); !errors.Is(err, context.Canceled) {
+				return fmt.Errorf("removing: %w", err)
+			}
+			return nil
+		}, ""},
 		{"is not of the top tenant", func(c *httpapi.Caller) error { return c.Top(t.Context()) }, `"details": {"invalid_token": "tok"}`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package policies
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"slices"
@@ -96,7 +97,7 @@ func (h HTTP) create(w http.ResponseWriter, r *http.Request, c *httpapi.Caller) 
 	if err := fit(in.acl, nil); err != nil {
 		return err
 	}
-	if err := c.MayAdd(in.acl...); err != nil {
+	if err := c.MayAdd(r.Context(), in.acl...); err != nil {
 		return err
 	}
 	slugs := []string{body.Text("slug")}
@@ -151,19 +152,20 @@ func (h HTTP) replace(w http.ResponseWriter, r *http.Request, c *httpapi.Caller,
 	in := contentOf(body)
 	// All of them, also those that the policy has already: whoever writes a
 	// list of accesses vouches for it.
-	if err := c.MayAdd(in.acl...); err != nil {
+	if err := c.MayAdd(r.Context(), in.acl...); err != nil {
 		return err
 	}
 	kept := make(map[string]bool, len(in.acl))
 	for _, access := range in.acl {
 		kept[access] = true
 	}
-	changed, err := h.Store.UpdatePolicy(r.Context(), tenant, uuid, func(p *store.Policy) error {
+	ctx := r.Context()
+	changed, err := h.Store.UpdatePolicy(ctx, tenant, uuid, func(p *store.Policy) error {
 		if err := fit(in.acl, p.ACL); err != nil {
 			return err
 		}
 		dropped := slices.DeleteFunc(p.ACL, func(access string) bool { return kept[access] })
-		if err := c.MayRemove(dropped...); err != nil {
+		if err := c.MayRemove(ctx, dropped...); err != nil {
 			return err
 		}
 		p.Name, p.Description, p.ACL = in.name, in.description, in.acl
@@ -187,8 +189,9 @@ func mayChange(p store.Policy) error {
 }
 
 func (h HTTP) delete(w http.ResponseWriter, r *http.Request, c *httpapi.Caller, tenant, uuid string) error {
-	err := h.Store.DeletePolicy(r.Context(), tenant, uuid, func(p store.Policy) error {
-		if err := c.MayRemove(p.ACL...); err != nil {
+	ctx := r.Context()
+	err := h.Store.DeletePolicy(ctx, tenant, uuid, func(p store.Policy) error {
+		if err := c.MayRemove(ctx, p.ACL...); err != nil {
 			return err
 		}
 		return mayChange(p)
@@ -202,7 +205,7 @@ func (h HTTP) delete(w http.ResponseWriter, r *http.Request, c *httpapi.Caller, 
 
 // change is one access that comes to a policy or goes.
 type change struct {
-	may func(c *httpapi.Caller, access ...string) error
+	may func(c *httpapi.Caller, ctx context.Context, access ...string) error
 	do  func(p *store.Policy, access string) error
 }
 
@@ -228,7 +231,7 @@ func (h HTTP) edit(by key, parameter string, change change) handler {
 	return h.on(by, func(w http.ResponseWriter, r *http.Request, c *httpapi.Caller, tenant, uuid string) error {
 		// An encoded slash is no slash, as for the reference's server.
 		access := strings.ToValidUTF8(strings.ReplaceAll(r.PathValue(parameter), "/", "%2F"), "\uFFFD")
-		if err := change.may(c, access); err != nil {
+		if err := change.may(c, r.Context(), access); err != nil {
 			return err
 		}
 		_, err := h.Store.UpdatePolicy(r.Context(), tenant, uuid, func(p *store.Policy) error {

@@ -72,7 +72,7 @@ func (h HTTP) link(of holder, by key, give bool) handler {
 				return err
 			}
 		}
-		if err := may(c, p.ACL...); err != nil {
+		if err := may(c, r.Context(), p.ACL...); err != nil {
 			return err
 		}
 		if !of.first {

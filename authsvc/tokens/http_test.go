@@ -187,6 +187,24 @@ func TestCheckScopes(t *testing.T) {
 	}
 }
 
+// TestCheckScopes_Ends: thousands of questions to a list that was written to be
+// slow end with the time they are given, or when nobody waits for the answer.
+func TestCheckScopes_Ends(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t)
+	id := a.insert(nil)
+	gone, cancel := context.WithCancel(t.Context())
+	a.do(t, "GET", "/0.1/token/"+id, "") // in memory now
+	cancel()
+	for body, status := range map[string]int{`{"scopes": []}`: 200, `{"scopes": ["x"]}`: 503} {
+		w := httptest.NewRecorder()
+		a.ServeHTTP(w, httptest.NewRequestWithContext(gone, "POST", "/0.1/token/"+id+"/scopes/check", strings.NewReader(body)))
+		if w.Code != status || status == 503 && w.Body.String() != unavailable {
+			t.Errorf("%s: %d %s", body, w.Code, w.Body)
+		}
+	}
+}
+
 func TestCreate(t *testing.T) {
 	t.Parallel()
 	const latin1 = "caf\xe9"

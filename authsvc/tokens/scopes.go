@@ -1,6 +1,7 @@
 package tokens
 
 import (
+	"context"
 	"net/http"
 	"slices"
 
@@ -40,9 +41,14 @@ func (h HTTP) checkScopes(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
+	ctx, cancel := context.WithTimeout(r.Context(), httpapi.MatchTime)
+	defer cancel()
 	b := []byte(`{"scopes":{`)
 	scopes := slices.Compact(slices.Sorted(slices.Values(values.Strings("scopes"))))
 	for i, scope := range scopes {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		if i > 0 {
 			b = append(b, ',')
 		}
