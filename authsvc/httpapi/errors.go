@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
@@ -279,26 +278,9 @@ func AsError(err error) *Error {
 
 // WriteError answers the request with err. What went wrong inside goes to log
 // and never to the client.
-func WriteError(w http.ResponseWriter, r *http.Request, log *slog.Logger, now time.Time, err error) {
+func WriteError(w http.ResponseWriter, r *http.Request, log *Log, now time.Time, err error) {
 	e := AsError(err)
-	if e.Status >= http.StatusInternalServerError {
-		level := slog.LevelError
-		if e.Status == http.StatusServiceUnavailable {
-			level = slog.LevelWarn // not ours to mend, and told once for each request
-		}
-		if r.Context().Err() != nil {
-			level = slog.LevelDebug // the client hung up
-		}
-		// No URL: it may hold a token.
-		log.LogAttrs(r.Context(), level, "request failed",
-			slog.String("method", r.Method), slog.String("route", r.Pattern),
-			slog.Int("status", e.Status), slog.Any("error", e.cause))
-	}
-	if e.Status < http.StatusInternalServerError && log.Enabled(r.Context(), slog.LevelDebug) {
-		// Neither the text nor the details: they may repeat what was sent.
-		log.LogAttrs(r.Context(), slog.LevelDebug, "request refused",
-			slog.String("method", r.Method), slog.String("route", r.Pattern), slog.Int("status", e.Status), slog.String("error_id", e.id))
-	}
+	log.tell(r, e, now)
 	e.Write(w, now)
 }
 

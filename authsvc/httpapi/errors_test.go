@@ -74,7 +74,7 @@ func TestWriteError(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			w := httptest.NewRecorder()
-			httpapi.WriteError(w, httptest.NewRequest("GET", "/", nil), discard, at, c.err)
+			httpapi.WriteError(w, httptest.NewRequest("GET", "/", nil), httpapi.NewLog(discard), at, c.err)
 			if w.Code != c.status || w.Body.String() != c.body+"\n" {
 				t.Errorf("%d %swant %d %s", w.Code, w.Body, c.status, c.body)
 			}
@@ -104,7 +104,7 @@ func TestWriteError_Timestamp(t *testing.T) {
 		{"no exponent", time.Unix(1, 1000), "1.000001"},
 	} {
 		w := httptest.NewRecorder()
-		httpapi.WriteError(w, httptest.NewRequest("GET", "/", nil), discard, c.at, httpapi.Reason(404, "x"))
+		httpapi.WriteError(w, httptest.NewRequest("GET", "/", nil), httpapi.NewLog(discard), c.at, httpapi.Reason(404, "x"))
 		if want := `{"reason": ["x"], "timestamp": [` + c.want + `], "status_code": 404}` + "\n"; w.Body.String() != want {
 			t.Errorf("%s: %s", c.name, w.Body)
 		}
@@ -128,7 +128,7 @@ func TestWriteError_Log(t *testing.T) {
 			t.Parallel()
 			var log bytes.Buffer
 			w := httptest.NewRecorder()
-			httpapi.WriteError(w, httptest.NewRequest("GET", "/0.1/token/secret?token=secret", nil), slog.New(slog.NewTextHandler(&log, nil)), at, c.err)
+			httpapi.WriteError(w, httptest.NewRequest("GET", "/0.1/token/secret?token=secret", nil), httpapi.NewLog(slog.New(slog.NewTextHandler(&log, nil))), at, c.err)
 			if strings.Contains(log.String(), "the cause") != c.logged || strings.Contains(log.String(), "secret") {
 				t.Errorf("log %q", &log)
 			}

@@ -37,7 +37,7 @@ type Mux struct {
 	mux    *http.ServeMux
 	access *Access
 	routes []Route
-	log    *slog.Logger
+	log    *Log
 	now    func() time.Time
 }
 
@@ -45,7 +45,7 @@ type Mux struct {
 // two of them have the same method and path, or one does not say whether it
 // needs a token: those are mistakes in the program.
 func NewMux(log *slog.Logger, now func() time.Time, access Access, routes ...Route) *Mux {
-	m := &Mux{mux: http.NewServeMux(), access: &access, routes: routes, log: log, now: now}
+	m := &Mux{mux: http.NewServeMux(), access: &access, routes: routes, log: NewLog(log), now: now}
 	shapes := map[string]alternatives{}
 	for _, rt := range routes {
 		handle := rt.Handle
