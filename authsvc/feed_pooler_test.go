@@ -10,11 +10,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/wazo-edge/xivo-auth/authsvc"
+	"github.com/wazo-edge/xivo-auth/authsvc/guard"
+	"github.com/wazo-edge/xivo-auth/authsvc/revocation"
 	"github.com/wazo-edge/xivo-auth/authsvc/store"
 	"github.com/wazo-edge/xivo-auth/authsvc/store/postgres"
 	"github.com/wazo-edge/xivo-auth/authsvc/store/sqlstore"
@@ -42,6 +45,44 @@ func TestFeed_Pooler(t *testing.T) {
 			}
 			c.refused("a deletion through the pooler", tokens...)
 		})
+	}
+}
+
+// TestFeed_PoolerDeaf: a connection through a pooler in transaction mode listens,
+// answers each heartbeat, and hears nothing. Nodes that were told nothing better
+// notice, do not trust what they have in memory, and say what to do.
+func TestFeed_PoolerDeaf(t *testing.T) {
+	t.Parallel()
+	pooled := startPooler(t, pgtest.DSN(t))
+	o := store.Options{MaxConns: 4, Timeout: time.Minute}
+	c := newCluster(t, 0, authsvc.Feed{}, func() (*sqlstore.Store, error) { return postgres.Open(pooled, o) })
+	a, b := c.join(), c.join()
+	tokens := []store.Token{c.mint(c.user("alice")), c.mint(c.user("alice"))}
+	for i, node := range []*authsvc.Service{a, b} {
+		for round, token := range tokens {
+			// Each time it has just found out that it is deaf.
+			c.eventually(fmt.Sprintf("node %d notices that it is deaf", i), func() bool {
+				s, _ := node.FeedStatus()
+				if s.State == revocation.Live {
+					t.Fatal("a deaf node counts as live")
+				}
+				return strings.Contains(s.Err, "pooler in transaction mode") && strings.Contains(s.Err, "feed poll")
+			})
+			if i > 0 {
+				continue
+			}
+			for j, node := range c.nodes {
+				if d := decide(node, token.UUID, ""); d.Verdict != guard.Allow {
+					t.Errorf("node %d, a valid token: %v", j, d.Verdict)
+				}
+			}
+			c.exec(`delete from auth_token where uuid = $1`, token.UUID)
+			for j, node := range c.nodes {
+				if d := decide(node, token.UUID, ""); d.Verdict != guard.Unauthenticated {
+					t.Errorf("round %d, node %d, a token deleted elsewhere: %v", round, j, d.Verdict)
+				}
+			}
+		}
 	}
 }
 

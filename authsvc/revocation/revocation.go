@@ -77,6 +77,8 @@ const (
 	maxPause = 2 * time.Second
 	// pruneEvery is how often old entries are removed, by every node.
 	pruneEvery = 5 * time.Minute
+	// tellEvery is how often it is told why the feed is not heard.
+	tellEvery = time.Minute
 )
 
 // State tells how the feed is. It is a closed set, fit for a metric label.
@@ -110,6 +112,7 @@ type Feed struct {
 	from   store.Position // to read from after a loss
 	latest store.Position // noted last
 	known  bool           // from is a place in the log
+	told   time.Time      // when it was told last why it is not heard
 }
 
 // New returns a feed that does nothing before [Feed.Run].
@@ -156,23 +159,32 @@ func (f *Feed) Run(ctx context.Context) {
 // install makes sure that there is a log, once the service's own schema is
 // there: a database that is not ours is not touched.
 func (f *Feed) install(ctx context.Context) bool {
-	told := false
+	off := false // as with the feed off
 	for pause := minPause; ; pause = min(2*pause, maxPause) {
 		state, err := f.cfg.Store.State(ctx)
 		if err == nil && state == store.SchemaCurrent {
 			if err = f.cfg.Store.InstallLog(ctx); err == nil {
+				if off {
+					f.cfg.Grants.FeedLost() // from here on it is heard, or nothing is trusted
+				}
 				return true
 			}
 		}
 		if ctx.Err() != nil {
 			return false
 		}
-		if errors.Is(err, store.ErrSchema) && !told {
-			told = true
-			f.cfg.Grants.FeedLive(f.cfg.Now()) // as with the feed off
+		if errors.Is(err, store.ErrSchema) && !off {
+			off = true
+			f.cfg.Grants.FeedLive(f.cfg.Now())
 			f.cfg.Log.Warn("the revocation feed cannot be installed: what is revoked elsewhere is noticed within max_age only", slog.Any("error", err))
 		}
-		if err != nil {
+		switch {
+		case err == nil:
+		case off:
+			f.mu.Lock()
+			f.status.Err = err.Error()
+			f.mu.Unlock()
+		default:
 			f.lost(err)
 		}
 		if !wait(ctx, pause) {
@@ -337,17 +349,28 @@ func (f *Feed) live(from store.Position, heard time.Time) {
 	}
 }
 
+// lost notes why the feed is not heard. It is told when that begins, and again
+// now and then: the reason may have become another, such as a pooler that came
+// up where a database was.
 func (f *Feed) lost(err error) {
 	f.mu.Lock()
-	was := f.status.State
+	now, was := f.cfg.Now(), f.status.State
 	f.status.Err = err.Error()
 	if was == Live {
-		f.status.State, f.status.Since = Lost, f.cfg.Now()
+		f.status.State, f.status.Since = Lost, now
 		f.status.Losses++
 		f.cfg.Grants.FeedLost()
 	}
+	tell := was == Live || f.told.IsZero() || now.Sub(f.told) >= tellEvery
+	if tell {
+		f.told = now
+	}
 	f.mu.Unlock()
-	if was == Live {
+	switch {
+	case !tell:
+	case was == Waiting:
+		f.cfg.Log.Warn("the revocation feed is not heard yet: until it is, every token is looked up each time it is used", slog.Any("error", err))
+	default:
 		f.cfg.Log.Warn("the revocation feed is lost: until it is back, every token is looked up each time it is used", slog.Any("error", err))
 	}
 }

@@ -1,14 +1,17 @@
 package revocation_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
@@ -24,6 +27,7 @@ type fakeLog struct {
 	pruned     int
 	down       error
 	installErr error
+	listenErr  error
 	noListen   bool
 	listeners  map[*listener]bool
 	reads      []store.Position
@@ -72,9 +76,9 @@ func (l *fakeLog) Listen(ctx context.Context, told store.Listener) error {
 		l.mu.Unlock()
 		return fmt.Errorf("listening: %w", errors.ErrUnsupported)
 	}
-	if l.down != nil {
-		defer l.mu.Unlock()
-		return l.down
+	if err := errors.Join(l.down, l.listenErr); err != nil {
+		l.mu.Unlock()
+		return err
 	}
 	me := &listener{told, make(chan struct{}), make(chan time.Duration)}
 	l.listeners[me] = true
@@ -182,16 +186,18 @@ func start(t *testing.T, l *fakeLog, poll time.Duration) (*revocation.Feed, *sin
 
 func startAt(t *testing.T, l *fakeLog, poll time.Duration, now func() time.Time) (*revocation.Feed, *sink) {
 	t.Helper()
-	l.listeners = map[*listener]bool{}
 	s := &sink{wakes: make(chan struct{}, 1)}
-	f := revocation.New(revocation.Config{
-		Store: l, Grants: s, Tenants: s, Poll: poll, Now: now, Log: slog.New(slog.DiscardHandler),
-	})
+	f := newFeed(l, s, poll, now, slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); f.Run(ctx) }()
 	t.Cleanup(func() { cancel(); <-done })
 	return f, s
+}
+
+func newFeed(l *fakeLog, s *sink, poll time.Duration, now func() time.Time, log *slog.Logger) *revocation.Feed {
+	l.listeners = map[*listener]bool{}
+	return revocation.New(revocation.Config{Store: l, Grants: s, Tenants: s, Poll: poll, Now: now, Log: log})
 }
 
 func ended(ids ...uuid.UUID) store.Change {
@@ -379,8 +385,39 @@ func TestFeed_InstallsLater(t *testing.T) {
 	l.mu.Lock()
 	l.installErr = nil
 	l.mu.Unlock()
-	s.until(t, "live")
+	// Now that there is one, nothing is trusted before it is heard.
+	if told := s.until(t, "live"); !slices.Contains(told, "lost") {
+		t.Errorf("%v", told)
+	}
 	if st := f.Status(); st.State != revocation.Live || st.Err != "" {
 		t.Errorf("%+v", st)
 	}
+}
+
+// TestFeed_TellsWhy: why the feed is not heard is told at once, and again as
+// long as that lasts, with the reason of then; not each time it is tried.
+func TestFeed_TellsWhy(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer // written by one goroutine at a time
+		l := &fakeLog{listenErr: errors.New("the first reason")}
+		f := newFeed(l, &sink{wakes: make(chan struct{}, 1)}, 0, time.Now, slog.New(slog.NewTextHandler(&log, nil)))
+		ctx, cancel := context.WithCancel(t.Context())
+		go f.Run(ctx)
+		time.Sleep(50 * time.Second)
+		l.mu.Lock()
+		l.listenErr = errors.New("the second reason")
+		l.mu.Unlock()
+		time.Sleep(55 * time.Second)
+		cancel()
+		synctest.Wait()
+		for _, text := range []string{"the first reason", "the second reason"} {
+			if n := strings.Count(log.String(), text); n != 1 {
+				t.Errorf("%q is told %d times:\n%s", text, n, &log)
+			}
+		}
+		if n := strings.Count(log.String(), "not heard yet"); n != 2 {
+			t.Errorf("%s", &log)
+		}
+	})
 }

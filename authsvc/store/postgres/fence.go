@@ -69,7 +69,7 @@ func (f *fence) write(ctx context.Context) {
 // hear notes an entry before it is delivered: a read of a token that begins
 // after that has to have it.
 func (f *fence) hear(n notice) {
-	if f == nil {
+	if f == nil || n.Kind == kindFence && n.pos == 0 { // an echo, which is of no entry
 		return
 	}
 	if n.Kind == kindFence && len(n.IDs) == 1 && n.IDs[0] == f.nonce {
@@ -91,7 +91,7 @@ func (f *fence) hear(n notice) {
 // a process that was stopped for an hour would go on with what it knew.
 func (f *fence) alive(at time.Time) {
 	if f != nil {
-		f.replica.known.Store(clock() - int64(time.Since(at)))
+		f.replica.known.Store(clock() - int64(since(at)))
 	}
 }
 

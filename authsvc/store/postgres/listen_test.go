@@ -124,3 +124,71 @@ func TestConnect_FewAtATime(t *testing.T) {
 	_ = (<-accepted).Close()
 	<-failed
 }
+
+// TestListen_AnotherDatabase: a connection that leads to another database than
+// everything else answers each heartbeat and hears nothing.
+func TestListen_AnotherDatabase(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, pgtest.DSN(t), store.Options{Timeout: time.Minute, ListenDSN: pgtest.DSN(t)})
+	e := newEar()
+	err := within(t, "listening", func() error { return s.Listen(t.Context(), e) })
+	if !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), "feed poll") {
+		t.Errorf("%v", err)
+	}
+	select {
+	case <-e.ready:
+		t.Error("it is said to be heard")
+	case <-e.alive:
+		t.Error("it is said to be alive")
+	default:
+	}
+}
+
+// TestListen_NothingMissed: what is committed before it is clear that the
+// connection hears is told when it is.
+func TestListen_NothingMissed(t *testing.T) {
+	t.Parallel()
+	dsn := pgtest.DSN(t)
+	other, _ := migrated(t, dsn, store.Options{Timeout: time.Minute})
+	s := openStore(t, dsn, store.Options{MaxConns: 1, Timeout: time.Minute})
+	if err := s.InstallLog(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	taken, err := s.DB().Conn(t.Context()) // so it cannot call out yet
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := hearer{ready: make(chan struct{}), told: make(chan store.Change, 1)}
+	go func() { _ = s.Listen(t.Context(), e) }()
+	for listens := false; !listens; {
+		if err := other.DB().QueryRowContext(t.Context(), `select exists (select from pg_stat_activity
+where datname = current_database() and query ilike 'listen%' and state = 'idle')`).Scan(&listens); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := other.DB().ExecContext(t.Context(), `select xivo_edge_announce('tenants', '{}')`); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-e.ready:
+		t.Error("it is said to be heard")
+	case <-e.told:
+		t.Error("told before that")
+	default:
+	}
+	_ = taken.Close()
+	<-e.ready
+	if c := <-e.told; c.Kind != store.TenantsChanged {
+		t.Errorf("%+v", c)
+	}
+}
+
+// hearer is a [store.Listener] that keeps what it is told.
+type hearer struct {
+	ready chan struct{}
+	told  chan store.Change
+}
+
+func (h hearer) Ready() error           { close(h.ready); return nil }
+func (h hearer) Changed(c store.Change) { h.told <- c }
+func (hearer) Alive(time.Duration)      {}

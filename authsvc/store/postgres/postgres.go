@@ -59,7 +59,8 @@ func Open(dsn string, o store.Options) (*sqlstore.Store, error) {
 		sqlstore.LimitPool(r.db, o)
 		s.OnReplica(r)
 	}
-	s.OnListen(listen(listenDSN(direct, listenCfg), o.Timeout, func() *fence { return newFence(r, s.DB()) }))
+	s.OnListen(listen(listenDSN(direct, listenCfg), o.Timeout,
+		func() *echo { return newEcho(s.DB(), o.Log, o.Timeout) }, func() *fence { return newFence(r, s.DB()) }))
 	return s, nil
 }
 
