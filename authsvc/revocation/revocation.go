@@ -294,7 +294,7 @@ func (f *Feed) catchUp(ctx context.Context) error {
 		return err
 	}
 	if gap {
-		f.cfg.Log.Warn("the revocation log was pruned beyond what this node had read: all tokens in memory are looked up again")
+		f.cfg.Log.Warn("the revocation log does not go on where this node had read (it was pruned, or the database restarted or replaced): all tokens in memory are looked up again")
 		f.deliver(store.Change{Kind: store.Everything})
 	}
 	for _, c := range changes {

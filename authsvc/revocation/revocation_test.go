@@ -55,18 +55,20 @@ func (l *fakeLog) RemoveLog(context.Context) error { return nil }
 func (l *fakeLog) LogEnd(context.Context) (store.Position, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return store.Position(len(l.entries)), l.down
+	return l.end(), l.down
 }
 
 func (l *fakeLog) ReadLog(_ context.Context, from store.Position) ([]store.Change, store.Position, bool, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.down != nil {
-		return nil, 0, false, l.down
+		return nil, store.Position{}, false, l.down
 	}
 	l.reads = append(l.reads, from)
-	return slices.Clone(l.entries[max(int(from), l.pruned):]), store.Position(len(l.entries)), int(from) < l.pruned, nil
+	return slices.Clone(l.entries[max(int(from.At), l.pruned):]), l.end(), int(from.At) < l.pruned, nil
 }
+
+func (l *fakeLog) end() store.Position { return store.Position{At: int64(len(l.entries))} }
 
 func (l *fakeLog) PruneLog(context.Context, time.Time) (int, error) { return 0, nil }
 

@@ -32,8 +32,17 @@ type Change struct {
 }
 
 // Position is a place in the log. It means something to the store it comes
-// from only; 0 is before everything.
-type Position int64
+// from only; the zero value is before everything.
+type Position struct {
+	// History names what the place is one of: this log, as this server tells
+	// it. Places are numbered by the server, and one that takes another's
+	// place gives the same numbers to other entries.
+	History string
+	// At is the number.
+	At int64
+	// Seen tells which entries from there on were read already.
+	Seen string
+}
 
 // Log is the revocation log: what ended early, whoever ended it, written by
 // triggers on the service's own tables and so by every program that writes to
@@ -51,7 +60,8 @@ type Log interface {
 	LogEnd(ctx context.Context) (Position, error)
 	// ReadLog returns the changes committed since from was returned, some of
 	// those before again, and the position to go on from. gap is true when
-	// some were pruned meanwhile: then nothing read before from can be
+	// that cannot be told, since some were pruned meanwhile, or the log or the
+	// server are others than from is of: then nothing read before from can be
 	// trusted any more.
 	ReadLog(ctx context.Context, from Position) (changes []Change, next Position, gap bool, err error)
 	// PruneLog removes entries older than before and returns how many.

@@ -120,6 +120,18 @@ func (dialect) DropLog(ctx context.Context, tx *sql.Tx) error {
 // Clock is that of the server.
 func (dialect) Clock() string { return `cast(floor(extract(epoch from clock_timestamp())) as bigint)` }
 
+// LogHistory is one run of one server, and this log in it. Transactions, by which
+// entries are numbered, go on across a restart, but a standby that takes over
+// numbers its own from where it was, which the old primary may have passed. What
+// would tell exactly that, the timeline, is not everywhere for an ordinary role
+// to read; when the server was started is, and two do not start in one
+// microsecond. The price is that everything is looked up again after a restart.
+// A standby that a log is read from and that is promoted is still the same run.
+func (dialect) LogHistory() string {
+	return `concat_ws('/', cast(extract(epoch from pg_postmaster_start_time()) * 1000000 as bigint), pg_is_in_recovery(),
+	(select oid from pg_database where datname = current_database()), cast(to_regclass('xivo_edge_revocation') as oid))`
+}
+
 // LogEnd is the oldest transaction that is still under way: entries of all
 // older ones are visible or never will be.
 func (dialect) LogEnd() string { return `txid_snapshot_xmin(txid_current_snapshot())` }

@@ -99,7 +99,7 @@ var (
 )
 
 // LogVersion is that of log.sql.
-func (dialect) LogVersion() int { return 1 }
+func (dialect) LogVersion() int { return 2 }
 
 // CreateLog runs log.sql.
 func (dialect) CreateLog(ctx context.Context, tx *sql.Tx) error {
@@ -115,6 +115,9 @@ func (dialect) DropLog(ctx context.Context, tx *sql.Tx) error {
 
 // Clock is that of the machine.
 func (dialect) Clock() string { return `cast(strftime('%s', 'now') as integer)` }
+
+// LogHistory is an id that was made with the log.
+func (dialect) LogHistory() string { return `(select id from xivo_edge_history)` }
 
 // LogEnd is the next number: one transaction writes at a time.
 func (dialect) LogEnd() string {

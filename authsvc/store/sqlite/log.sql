@@ -15,6 +15,14 @@ create table if not exists xivo_edge_state (
 	pruned integer not null default 0
 );
 
+-- A log that is removed and made anew numbers its entries from the start: its
+-- id tells its numbers from those of the old one.
+create table if not exists xivo_edge_history (
+	one integer primary key check (one = 1),
+	id text not null
+);
+insert into xivo_edge_history (one, id) values (1, lower(hex(randomblob(16)))) on conflict do nothing;
+
 drop trigger if exists xivo_edge_ended;
 create trigger xivo_edge_ended after delete on auth_token
 when old.expire_t is null or old.expire_t >= cast(strftime('%s', 'now') as integer)

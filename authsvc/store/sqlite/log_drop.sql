@@ -7,3 +7,4 @@ drop trigger if exists xivo_edge_tenants_updated;
 drop trigger if exists xivo_edge_tenants_deleted;
 drop table if exists xivo_edge_revocation;
 drop table if exists xivo_edge_state;
+drop table if exists xivo_edge_history;

@@ -19,17 +19,19 @@ type LogDialect interface {
 	CreateLog(ctx context.Context, tx *sql.Tx) error
 	// DropLog removes them, if they are there.
 	DropLog(ctx context.Context, tx *sql.Tx) error
-	// LogEnd is an expression for the position from which a later statement
-	// finds everything this one does not see.
+	// LogHistory is an expression for [store.Position.History].
+	LogHistory() string
+	// LogEnd is an expression for the number from which a later statement
+	// finds everything this one does not see. It never falls in one history.
 	LogEnd() string
 }
 
 const (
 	sqlLogVersion = `select version from xivo_edge_state`
 	sqlLogStamp   = `insert into xivo_edge_state (one, version) values (true, $1) on conflict (one) do update set version = excluded.version`
-	sqlLogEnd     = `select %s from xivo_edge_state`
+	sqlLogEnd     = `select %s, %s from xivo_edge_state`
 	// One statement, so that the position and the entries are of one instant.
-	sqlLogRead = `select %s, s.pruned, r.kind, r.ids
+	sqlLogRead = `select %s, %s, s.pruned, r.kind, r.ids
 from xivo_edge_state s
 left join xivo_edge_revocation r on r.pos >= $1 and r.kind <> 'fence'
 order by r.pos`
@@ -106,7 +108,7 @@ func (s *Store) RemoveLog(ctx context.Context) error {
 // LogEnd implements [store.Log].
 func (s *Store) LogEnd(ctx context.Context) (end store.Position, err error) {
 	err = s.call(ctx, "finding the end of the revocation log", read, func(ctx context.Context) error {
-		err := s.db.QueryRowContext(ctx, s.q.logEnd).Scan(&end)
+		err := s.db.QueryRowContext(ctx, s.q.logEnd).Scan(&end.History, &end.At)
 		if errors.Is(err, sql.ErrNoRows) {
 			return fmt.Errorf("%w: the revocation log is not installed", store.ErrSchema)
 		}
@@ -118,20 +120,23 @@ func (s *Store) LogEnd(ctx context.Context) (end store.Position, err error) {
 // ReadLog implements [store.Log].
 func (s *Store) ReadLog(ctx context.Context, from store.Position) (changes []store.Change, next store.Position, gap bool, err error) {
 	err = s.call(ctx, "reading the revocation log", read, func(ctx context.Context) error {
-		changes, next, gap = nil, 0, false
-		rows, err := s.db.QueryContext(ctx, s.q.logRead, from)
+		changes, next, gap = nil, store.Position{}, false
+		rows, err := s.db.QueryContext(ctx, s.q.logRead, from.At)
 		if err != nil {
 			return err
 		}
 		defer func() { _ = rows.Close() }()
 		found := false
 		for rows.Next() {
-			var pruned store.Position
+			var pruned int64
 			var kind, ids sql.NullString
-			if err := rows.Scan(&next, &pruned, &kind, &ids); err != nil {
+			if err := rows.Scan(&next.History, &next.At, &pruned, &kind, &ids); err != nil {
 				return err
 			}
-			found, gap = true, pruned > 0 && pruned >= from
+			// A number of another history says nothing about this one, and one
+			// that has not been reached yet is of another.
+			other := from.History != "" && from.History != next.History || next.At < from.At
+			found, gap = true, other || pruned > 0 && pruned >= from.At
 			if kind.Valid {
 				changes = append(changes, store.Change{Kind: store.ChangeKind(kind.String), IDs: strings.Fields(ids.String)})
 			}

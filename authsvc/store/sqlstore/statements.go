@@ -61,8 +61,8 @@ func rebind(d Dialect) statements {
 		logVersion: d.Rebind(sqlLogVersion),
 		logStamp:   d.Rebind(sqlLogStamp),
 		clock:      fmt.Sprintf(sqlClock, d.Clock()),
-		logEnd:     fmt.Sprintf(sqlLogEnd, d.LogEnd()),
-		logRead:    d.Rebind(fmt.Sprintf(sqlLogRead, d.LogEnd())),
+		logEnd:     fmt.Sprintf(sqlLogEnd, d.LogHistory(), d.LogEnd()),
+		logRead:    d.Rebind(fmt.Sprintf(sqlLogRead, d.LogHistory(), d.LogEnd())),
 		logPruned:  d.Rebind(sqlLogPruned),
 		logPrune:   d.Rebind(sqlLogPrune),
 	}

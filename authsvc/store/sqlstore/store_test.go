@@ -29,6 +29,7 @@ type stubDialect struct {
 
 func (stubDialect) Rebind(q string) string { return q }
 func (stubDialect) ListTables() string     { return "" }
+func (stubDialect) LogHistory() string     { return "" }
 func (stubDialect) LogEnd() string         { return "" }
 func (stubDialect) Clock() string          { return "" }
 func (d stubDialect) SingleWriter() bool   { return d.single }

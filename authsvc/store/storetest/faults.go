@@ -142,7 +142,10 @@ var calls = []struct {
 	{"InstallLog", func(ctx context.Context, b *bench) error { return b.InstallLog(ctx) }},
 	{"RemoveLog", func(ctx context.Context, b *bench) error { return b.RemoveLog(ctx) }},
 	{"LogEnd", func(ctx context.Context, b *bench) error { _, err := b.LogEnd(ctx); return err }},
-	{"ReadLog", func(ctx context.Context, b *bench) error { _, _, _, err := b.ReadLog(ctx, 0); return err }},
+	{"ReadLog", func(ctx context.Context, b *bench) error {
+		_, _, _, err := b.ReadLog(ctx, store.Position{})
+		return err
+	}},
 	{"PruneLog", func(ctx context.Context, b *bench) error { _, err := b.PruneLog(ctx, time.Time{}); return err }},
 	{"ListTenants", func(ctx context.Context, b *bench) error {
 		_, err := b.ListTenants(ctx, store.List{Tenant: b.top})
