@@ -115,6 +115,8 @@ func New(loader Loader, cfg Config) (*Cache, error) {
 	c.shards.horizon = 4 * cfg.LoadTimeout
 	c.checks.ctx, c.checks.cancel = context.WithCancel(context.Background())
 	c.SetLimits(Limits{})
+	c.trust.now = func() int64 { return c.steady.at(c.now()).UnixNano() }
+	c.FeedOff()
 
 	var err error
 	c.grants, err = ristretto.NewCache(&ristretto.Config[string, *grant.Grant]{
@@ -197,7 +199,8 @@ func (c *Cache) recall(id uuid.UUID, token string, now time.Time) (held *grant.G
 		if held.Expired(now) {
 			return nil, grant.Hit, grant.ErrUnknown
 		}
-		if age := held.Age(c.steady.at(now)); age >= 0 && age < c.limits.maxAge() && c.trust.in(held) {
+		at := c.steady.at(now)
+		if age := held.Age(at); age >= 0 && age < c.limits.maxAge() && c.trust.holds(held, at.UnixNano()) {
 			return held, grant.Hit, nil
 		}
 		return held, grant.Miss, nil

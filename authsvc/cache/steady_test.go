@@ -35,7 +35,7 @@ func onMachine(t *testing.T) (*cache.Cache, *loader, *machine, string) {
 	l := newLoader(id)
 	c := newCache(t, l, cache.Config{Now: m.now})
 	c.SetLimits(cache.Limits{MaxAge: time.Hour, StaleIfError: 30 * time.Second})
-	c.FeedLive(m.now())
+	c.FeedLive(m.now(), 10_000*time.Hour)
 	look(t, c, id.String(), "granted", grant.Miss)
 	look(t, c, id.String(), "granted", grant.Hit)
 	return c, l, m, id.String()

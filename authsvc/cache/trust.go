@@ -12,25 +12,35 @@ import (
 )
 
 // trust tells which grants in memory are served without asking the store
-// again, besides those that are too old. The revocation feed moves it.
+// again, besides those that are too old. The revocation feed moves it. Times are
+// nanoseconds of the steady clock.
 type trust struct {
-	// floor is when the store must have vouched for a grant at the earliest,
-	// in nanoseconds of the steady clock. While the feed is lost no moment is late enough.
+	now func() int64
+
+	// until is the moment from which nothing is served from memory, unless the
+	// feed is heard again before: hearing lasts for a while only. That the feed
+	// is lost has to be noticed by somebody who runs, and on a machine that
+	// stood still a request may be served before he does. It knows what time it
+	// is, so it need not wait for him.
+	until atomic.Int64
+	// floor is when the store must have vouched for a grant at the earliest.
 	floor atomic.Int64
 	users atomic.Pointer[map[uuid.UUID]int64] // the same for grants of a few users
 
-	mu      sync.Mutex
-	lost    bool
-	heard   int64 // all that was committed before was told; 0 never
-	doubted int64 // what floor is while the feed is not lost
+	mu    sync.Mutex // for changes, and what follows
+	heard int64      // all that was committed before was told; 0 never
 }
 
 // maxUsers bounds how many users are doubted one by one.
 const maxUsers = 1024
 
-// in reports whether g is to be trusted. It costs an atomic load or two.
-func (t *trust) in(g *grant.Grant) bool {
-	return g.Validated() >= t.floor.Load() && !t.doubtsUser(g)
+// in reports whether g is to be trusted now.
+func (t *trust) in(g *grant.Grant) bool { return t.holds(g, t.now()) }
+
+// holds is in at a moment. It costs an atomic load or three. Whoever moves the
+// floor before he has the feed heard finds both seen in that order.
+func (t *trust) holds(g *grant.Grant, at int64) bool {
+	return at < t.until.Load() && g.Validated() >= t.floor.Load() && !t.doubtsUser(g)
 }
 
 func (t *trust) doubtsUser(g *grant.Grant) bool {
@@ -44,9 +54,8 @@ func (c *Cache) Doubt(before time.Time) {
 	t := &c.trust
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.doubted = max(t.doubted, c.steady.at(before).UnixNano())
+	t.floor.Store(max(t.floor.Load(), c.steady.at(before).UnixNano()))
 	t.users.Store(nil) // they are among them
-	t.settle()
 }
 
 // DoubtUsers does so for the grants of some users: they were deleted, or moved
@@ -67,9 +76,8 @@ func (c *Cache) DoubtUsers(users ...uuid.UUID) {
 		next[id] = now.UnixNano()
 	}
 	if len(next) > maxUsers {
-		t.doubted = max(t.doubted, now.UnixNano())
+		t.floor.Store(max(t.floor.Load(), now.UnixNano()))
 		t.users.Store(nil)
-		t.settle()
 		return
 	}
 	t.users.Store(&next)
@@ -80,41 +88,41 @@ func (c *Cache) DoubtUsers(users ...uuid.UUID) {
 // what was vouched for when the feed was last heard is honoured for
 // stale_if_error from then on while the store cannot be asked.
 func (c *Cache) FeedLost() {
-	t := &c.trust
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.lost = true
-	t.settle()
+	c.trust.mu.Lock()
+	defer c.trust.mu.Unlock()
+	c.trust.until.Store(math.MinInt64)
 }
 
 // FeedLive tells it that it does, and that it was told of everything that was
-// committed before heard. It is called again and again while that is so.
-func (c *Cache) FeedLive(heard time.Time) {
+// committed before heard. That holds for a while, from heard on: then the feed
+// counts as lost, unless this is called again. Whoever is late with it costs a
+// look at the store, and nobody is refused for it.
+func (c *Cache) FeedLive(heard time.Time, validFor time.Duration) {
 	t := &c.trust
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.lost, t.heard = false, c.steady.at(heard).UnixNano()
-	t.settle()
+	t.heard = c.steady.at(heard).UnixNano()
+	t.until.Store(t.heard + int64(validFor))
 }
 
-// settle publishes the floor. The caller holds the lock.
-func (t *trust) settle() {
-	if t.lost {
-		t.floor.Store(math.MaxInt64)
-	} else {
-		t.floor.Store(t.doubted)
-	}
+// FeedOff tells it that nobody will tell it anything, which is so from the start
+// until another of these is called: max_age alone bounds how late a revocation
+// elsewhere is noticed.
+func (c *Cache) FeedOff() {
+	c.trust.mu.Lock()
+	defer c.trust.mu.Unlock()
+	c.trust.until.Store(math.MaxInt64)
 }
 
 // bearable reports whether g is honoured although the store could not be
 // asked; now is of the steady clock. The feed vouches for what it has not
-// revoked, as long as it is heard; not so for what is doubted for a reason of
-// its own.
+// revoked, up to when it was last heard; not so for what is doubted for a
+// reason of its own.
 func (c *Cache) bearable(g *grant.Grant, now time.Time) bool {
 	t := &c.trust
 	t.mu.Lock()
 	vouched := g.Validated()
-	if t.lost && vouched >= t.doubted && !t.doubtsUser(g) {
+	if now.UnixNano() >= t.until.Load() && vouched >= t.floor.Load() && !t.doubtsUser(g) {
 		vouched = max(vouched, t.heard)
 	}
 	t.mu.Unlock()

@@ -84,11 +84,11 @@ func TestFeedLost(t *testing.T) {
 	l.set(token(1), start.AddDate(1, 0, 0))
 	now.advance(time.Minute)
 	look(t, c, id, "granted", grant.Miss)
-	c.FeedLive(now.now())
+	c.FeedLive(now.now(), time.Hour)
 	look(t, c, id, "granted", grant.Hit)
 	c.Doubt(now.now().Add(time.Second))
 	c.FeedLost()
-	c.FeedLive(now.now())
+	c.FeedLive(now.now(), time.Hour)
 	look(t, c, id, "granted", grant.Miss) // a doubt outlives the loss
 }
 
@@ -101,7 +101,7 @@ func TestFeedLost_StoreDown(t *testing.T) {
 	c, l, now, id := resident(t)
 	c.SetLimits(cache.Limits{MaxAge: time.Hour, StaleIfError: 30 * time.Second})
 	now.advance(20 * time.Minute) // long after the store vouched for it
-	c.FeedLive(now.now())
+	c.FeedLive(now.now(), time.Hour)
 	l.fail(errDown)
 	look(t, c, id, "granted", grant.Hit) // the feed is heard, as far as anybody knows
 	now.advance(2 * time.Second)
@@ -113,8 +113,84 @@ func TestFeedLost_StoreDown(t *testing.T) {
 	look(t, c, id, "granted", grant.Degraded)
 	now.advance(time.Second)
 	look(t, c, id, "cannot tell", grant.Miss)
-	c.FeedLive(now.now())
+	c.FeedLive(now.now(), time.Hour)
 	look(t, c, id, "granted", grant.Hit)
+}
+
+// TestFeedLive_Lasts: hearing lasts for a while. A process that stood still, or
+// hears late, asks the store again, whatever nobody had the time to notice. The
+// store is asked for as long as that lasts, and nobody is refused for it.
+func TestFeedLive_Lasts(t *testing.T) {
+	t.Parallel()
+	c, l, now, id := resident(t)
+	c.SetLimits(cache.Limits{MaxAge: time.Hour, StaleIfError: 30 * time.Second})
+	c.FeedLive(now.now(), 2*time.Second)
+	now.advance(2*time.Second - 1)
+	look(t, c, id, "granted", grant.Hit)
+	now.advance(1)
+	look(t, c, id, "granted", grant.Miss)
+	look(t, c, id, "granted", grant.Miss)
+	c.FeedLive(now.now(), 2*time.Second)
+	look(t, c, id, "granted", grant.Hit)
+	c.FeedLive(now.now().Add(-3*time.Second), 2*time.Second) // heard, but long ago
+	look(t, c, id, "granted", grant.Miss)
+
+	c.FeedLive(now.now(), 2*time.Second)
+	now.advance(29 * time.Second) // it stood still
+	l.fail(errDown)
+	look(t, c, id, "granted", grant.Degraded)
+	now.advance(time.Second)
+	look(t, c, id, "cannot tell", grant.Miss)
+	l.fail(nil)
+	l.remove(token(1)) // elsewhere, meanwhile
+	look(t, c, id, "unknown", grant.Miss)
+}
+
+// TestFeedLive_JoinedRead: nor does a read that somebody began before a
+// revocation answer those who come when hearing is over.
+func TestFeedLive_JoinedRead(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		id := token(1)
+		l := newLoader(id)
+		c := newCache(t, l, cache.Config{})
+		c.FeedLive(time.Now(), 2*time.Second)
+		deliver := make(chan struct{})
+		l.after = sync.OnceFunc(func() { <-deliver })
+		ask := func() chan error {
+			answer := make(chan error, 1)
+			go func() { _, _, err := c.Lookup(t.Context(), id.String()); answer <- err }()
+			synctest.Wait()
+			return answer
+		}
+		before := ask()
+		l.remove(id)
+		time.Sleep(2 * time.Second)
+		after := ask()
+		close(deliver)
+		if err := <-before; err != nil {
+			t.Errorf("who asked before: %v", err)
+		}
+		if got := kind(<-after); got != "unknown" {
+			t.Errorf("who asked after: %s", got)
+		}
+	})
+}
+
+// TestFeedOff: then max_age alone counts, however long nobody tells anything.
+func TestFeedOff(t *testing.T) {
+	t.Parallel()
+	c, _, now, id := resident(t)
+	c.SetLimits(cache.Limits{MaxAge: time.Hour})
+	now.advance(59 * time.Minute)
+	look(t, c, id, "granted", grant.Hit) // it is from the start
+	c.FeedLost()
+	look(t, c, id, "granted", grant.Miss)
+	c.FeedOff()
+	now.advance(59 * time.Minute)
+	look(t, c, id, "granted", grant.Hit)
+	now.advance(time.Minute)
+	look(t, c, id, "granted", grant.Miss)
 }
 
 // TestFeedLost_AtFirst: a feed that was never heard vouches for nothing.
@@ -216,7 +292,7 @@ func TestTrust_Stress(t *testing.T) {
 				case 0:
 					c.FeedLost()
 				case 1:
-					c.FeedLive(now.now())
+					c.FeedLive(now.now(), time.Hour)
 				case 2:
 					c.Doubt(now.now())
 				case 3:

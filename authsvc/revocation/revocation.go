@@ -34,7 +34,8 @@ type Grants interface {
 	Doubt(before time.Time)
 	DoubtUsers(users ...uuid.UUID)
 	FeedLost()
-	FeedLive(heard time.Time)
+	FeedLive(heard time.Time, validFor time.Duration)
+	FeedOff()
 }
 
 // Tenants is the tenant tree in memory.
@@ -70,7 +71,9 @@ const (
 	// ten times as fast, would have failed.
 	checkpoint = 10 * time.Second
 	// silence is how long a read of the log may go unanswered, as long as a
-	// connection that listens may be silent before it counts as lost.
+	// connection that listens may be silent before it counts as lost. For as
+	// long the cache takes the feed for heard without being told so again:
+	// whoever would tell it may be standing still (ADR 12).
 	silence = 2 * time.Second
 	// minPause and maxPause bound the wait before another attempt.
 	minPause = 20 * time.Millisecond
@@ -175,7 +178,7 @@ func (f *Feed) install(ctx context.Context) bool {
 		}
 		if errors.Is(err, store.ErrSchema) && !off {
 			off = true
-			f.cfg.Grants.FeedLive(f.cfg.Now())
+			f.cfg.Grants.FeedOff()
 			f.cfg.Log.Warn("the revocation feed cannot be installed: what is revoked elsewhere is noticed within max_age only", slog.Any("error", err))
 		}
 		switch {
@@ -222,7 +225,7 @@ type listener struct {
 }
 
 func (l *listener) Ready() error {
-	err := l.f.catchUp(l.ctx)
+	err := l.f.catchUp(l.ctx, silence)
 	l.ready = err == nil
 	return err
 }
@@ -230,7 +233,7 @@ func (l *listener) Ready() error {
 func (l *listener) Changed(c store.Change) { l.f.deliver(c) }
 
 func (l *listener) Alive(ago time.Duration) {
-	l.f.cfg.Grants.FeedLive(l.f.cfg.Now().Add(-ago))
+	l.f.cfg.Grants.FeedLive(l.f.cfg.Now().Add(-ago), silence)
 }
 
 // checkpoints notes places in the log.
@@ -251,7 +254,7 @@ func (f *Feed) checkpoints(ctx context.Context) {
 // poll reads the log again and again.
 func (f *Feed) poll(ctx context.Context, every time.Duration) {
 	for {
-		if err := f.pollOnce(ctx); err != nil && ctx.Err() == nil {
+		if err := f.pollOnce(ctx, every+silence); err != nil && ctx.Err() == nil {
 			f.lost(err)
 		}
 		if !wait(ctx, every) {
@@ -262,19 +265,19 @@ func (f *Feed) poll(ctx context.Context, every time.Duration) {
 
 // pollOnce takes a read that is not answered for a loss while the feed is live;
 // afterwards it has as long as the store allows, to catch up with much.
-func (f *Feed) pollOnce(ctx context.Context) error {
+func (f *Feed) pollOnce(ctx context.Context, validFor time.Duration) error {
 	if f.Status().State == Live {
 		var cancel func()
 		ctx, cancel = context.WithTimeout(ctx, silence)
 		defer cancel()
 	}
-	return f.catchUp(ctx)
+	return f.catchUp(ctx, validFor)
 }
 
 // catchUp reads what the log has that was not read yet, and then the feed is
 // live. The first time there is nothing to read: whatever is in memory from
 // before is looked up again.
-func (f *Feed) catchUp(ctx context.Context) error {
+func (f *Feed) catchUp(ctx context.Context, validFor time.Duration) error {
 	f.mu.Lock()
 	from, known := f.from, f.known
 	f.mu.Unlock()
@@ -286,7 +289,7 @@ func (f *Feed) catchUp(ctx context.Context) error {
 		}
 		f.cfg.Grants.Doubt(f.cfg.Now())
 		f.cfg.Tenants.Expire()
-		f.live(end, asked)
+		f.live(end, asked, validFor)
 		return nil
 	}
 	changes, next, gap, err := f.cfg.Store.ReadLog(ctx, from)
@@ -300,7 +303,7 @@ func (f *Feed) catchUp(ctx context.Context) error {
 	for _, c := range changes {
 		f.deliver(c)
 	}
-	f.live(next, asked)
+	f.live(next, asked, validFor)
 	return nil
 }
 
@@ -334,15 +337,16 @@ func ids(texts []string) []uuid.UUID {
 }
 
 // live is called when everything committed before heard was delivered, and
-// whatever the log has from a place on is or will be.
-func (f *Feed) live(from store.Position, heard time.Time) {
+// whatever the log has from a place on is or will be. validFor is how long that
+// may be taken for hearing.
+func (f *Feed) live(from store.Position, heard time.Time, validFor time.Duration) {
 	f.mu.Lock()
 	was := f.status
 	f.from, f.latest, f.known = from, from, true
 	if was.State != Live {
 		f.status.State, f.status.Since, f.status.Err = Live, f.cfg.Now(), ""
 	}
-	f.cfg.Grants.FeedLive(heard) // under the lock, so that the status says nothing else
+	f.cfg.Grants.FeedLive(heard, validFor) // under the lock, so that the status says nothing else
 	f.mu.Unlock()
 	if was.State != Live {
 		f.cfg.Log.Info("the revocation feed is live", slog.String("mode", was.Mode))

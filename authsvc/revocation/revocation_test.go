@@ -135,6 +135,7 @@ type sink struct {
 	mu    sync.Mutex
 	told  []string
 	heard []time.Time // the moments of FeedLive
+	valid time.Duration
 	wakes chan struct{}
 }
 
@@ -152,9 +153,11 @@ func (s *sink) Revoke(ids ...uuid.UUID)     { s.add("revoke %v", ids) }
 func (s *sink) Doubt(time.Time)             { s.add("doubt") }
 func (s *sink) DoubtUsers(ids ...uuid.UUID) { s.add("users %v", ids) }
 func (s *sink) FeedLost()                   { s.add("lost") }
-func (s *sink) FeedLive(at time.Time) {
+func (s *sink) FeedOff()                    { s.add("off") }
+func (s *sink) FeedLive(at time.Time, validFor time.Duration) {
 	s.mu.Lock()
 	s.heard = append(s.heard, at)
+	s.valid = validFor
 	s.mu.Unlock()
 	s.add("live")
 }
@@ -295,6 +298,11 @@ func TestFeed_LostSinceHeard(t *testing.T) {
 			f, s := startAt(t, l, m.poll, now.now)
 			s.until(t, "live")
 			now.Store(int64(100 * time.Second))
+			s.mu.Lock()
+			if want := m.poll + 2*time.Second; s.valid != want {
+				t.Errorf("hearing lasts for %s, want %s", s.valid, want)
+			}
+			s.mu.Unlock()
 			if m.poll == 0 {
 				l.beat(300 * time.Millisecond)
 				s.until(t, "live")
@@ -373,7 +381,7 @@ func TestFeed_InstallsLater(t *testing.T) {
 	f, s := start(t, l, 0)
 	// Nothing is trusted until it is clear that there is no feed, and then as
 	// with one that is off.
-	if told := s.until(t, "live"); !slices.Equal(told, []string{"lost", "live"}) {
+	if told := s.until(t, "off"); !slices.Equal(told, []string{"lost", "off"}) {
 		t.Errorf("%v", told)
 	}
 	for deadline := time.Now().Add(10 * time.Second); f.Status().Err == ""; time.Sleep(time.Millisecond) {
