@@ -115,6 +115,9 @@ func (l *limits) maxAge() time.Duration       { return time.Duration(l.age.Load(
 func (l *limits) negativeTTL() time.Duration  { return time.Duration(l.negative.Load()) }
 func (l *limits) staleIfError() time.Duration { return time.Duration(l.stale.Load()) }
 
+// oldest is how long ago the store vouched at most for a grant that is honoured.
+func (l *limits) oldest() time.Duration { return l.maxAge() + max(0, l.staleIfError()) }
+
 // SetLimits puts l in force for the next lookup; cached grants stay.
 func (c *Cache) SetLimits(l Limits) {
 	or := func(d, otherwise time.Duration) int64 {

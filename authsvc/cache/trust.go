@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"maps"
 	"math"
 	"sync"
 	"sync/atomic"
@@ -37,10 +38,11 @@ const maxUsers = 1024
 // in reports whether g is to be trusted now.
 func (t *trust) in(g *grant.Grant) bool { return t.holds(g, t.now()) }
 
-// holds is in at a moment. It costs an atomic load or three. Whoever moves the
-// floor before he has the feed heard finds both seen in that order.
+// holds is in at a moment. It costs three atomic loads, in this order: the floor
+// is raised before users below it are forgotten, and either is done before the
+// feed is said to be heard.
 func (t *trust) holds(g *grant.Grant, at int64) bool {
-	return at < t.until.Load() && g.Validated() >= t.floor.Load() && !t.doubtsUser(g)
+	return at < t.until.Load() && !t.doubtsUser(g) && g.Validated() >= t.floor.Load()
 }
 
 func (t *trust) doubtsUser(g *grant.Grant) bool {
@@ -54,33 +56,60 @@ func (c *Cache) Doubt(before time.Time) {
 	t := &c.trust
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.floor.Store(max(t.floor.Load(), c.steady.at(before).UnixNano()))
-	t.users.Store(nil) // they are among them
+	t.raise(c.steady.at(before).UnixNano())
+}
+
+// raise moves the floor, which may be beyond that already, and forgets the users
+// whose grants are below it. Others were doubted since and stay so. The caller
+// holds the lock.
+func (t *trust) raise(floor int64) {
+	floor = max(floor, t.floor.Load())
+	next := map[uuid.UUID]int64{}
+	for id, at := range t.doubted() {
+		if at > floor {
+			next[id] = at
+		}
+	}
+	t.floor.Store(floor)
+	if len(next) == 0 {
+		t.users.Store(nil) // most lookups then do without a map
+		return
+	}
+	t.users.Store(&next)
+}
+
+// doubted are the users, not to be changed.
+func (t *trust) doubted() map[uuid.UUID]int64 {
+	if held := t.users.Load(); held != nil {
+		return *held
+	}
+	return nil
 }
 
 // DoubtUsers does so for the grants of some users: they were deleted, or moved
 // to another tenant.
 func (c *Cache) DoubtUsers(users ...uuid.UUID) {
-	t, now := &c.trust, c.steady.at(c.now())
+	if len(users) == 0 {
+		return
+	}
+	t, now := &c.trust, c.steady.at(c.now()).UnixNano()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	next := make(map[uuid.UUID]int64, len(users))
-	if held := t.users.Load(); held != nil {
-		for id, at := range *held {
-			if at > now.Add(-c.limits.maxAge()).UnixNano() { // else no grant is that old
-				next[id] = at
-			}
-		}
-	}
+	maps.Copy(next, t.doubted())
 	for _, id := range users {
-		next[id] = now.UnixNano()
-	}
-	if len(next) > maxUsers {
-		t.floor.Store(max(t.floor.Load(), now.UnixNano()))
-		t.users.Store(nil)
-		return
+		next[id] = max(next[id], now)
 	}
 	t.users.Store(&next)
+	// No grant is served or honoured that is older than this, so those below
+	// need no names. They stay below: the limits may be raised some day.
+	floor := int64(math.MinInt64)
+	for _, at := range next {
+		if at <= now-int64(c.limits.oldest()) || len(next) > maxUsers {
+			floor = max(floor, at)
+		}
+	}
+	t.raise(floor)
 }
 
 // FeedLost tells the cache that it does not hear of revocations elsewhere: until
@@ -127,5 +156,5 @@ func (c *Cache) bearable(g *grant.Grant, now time.Time) bool {
 	}
 	t.mu.Unlock()
 	since := time.Duration(now.UnixNano() - vouched)
-	return since >= 0 && since < c.limits.staleIfError() && g.Age(now) < c.limits.maxAge()+c.limits.staleIfError()
+	return since >= 0 && since < c.limits.staleIfError() && g.Age(now) < c.limits.oldest()
 }

@@ -70,6 +70,61 @@ func TestDoubtUsers(t *testing.T) {
 	look(t, c, id, "granted", grant.Hit)
 }
 
+// TestDoubtUsers_Remembered: a doubt lasts as long as a grant from before it can
+// be honoured, which with the store out of reach is longer than max_age.
+func TestDoubtUsers_Remembered(t *testing.T) {
+	t.Parallel()
+	c, l, now, id := resident(t)
+	c.SetLimits(cache.Limits{MaxAge: 10 * time.Minute, StaleIfError: 30 * time.Minute})
+	c.DoubtUsers(holder)
+	now.advance(15 * time.Minute)
+	c.DoubtUsers(uuid.New()) // when old ones are forgotten
+	c.FeedLive(now.now(), time.Second)
+	now.advance(16 * time.Minute) // more than stale_if_error since the store vouched
+	l.fail(errDown)
+	look(t, c, id, "cannot tell", grant.Miss)
+}
+
+// TestSetLimits_Older: a grant of a user whom nobody remembers to doubt does not
+// come back when grants may be older; those of others stay.
+func TestSetLimits_Older(t *testing.T) {
+	t.Parallel()
+	c, l, now, id := resident(t)
+	c.SetLimits(cache.Limits{MaxAge: time.Minute, StaleIfError: time.Second})
+	c.DoubtUsers(holder)
+	now.advance(time.Hour)
+	c.DoubtUsers(uuid.New()) // when old ones are forgotten
+	c.SetLimits(cache.Limits{MaxAge: 24 * time.Hour})
+	l.remove(token(1))
+	look(t, c, id, "unknown", grant.Miss)
+
+	c, _, now, id = resident(t)
+	c.SetLimits(cache.Limits{MaxAge: time.Minute, StaleIfError: time.Second})
+	c.DoubtUsers(uuid.New())
+	now.advance(time.Hour)
+	look(t, c, id, "granted", grant.Miss)
+	c.DoubtUsers(uuid.New())
+	c.SetLimits(cache.Limits{MaxAge: 24 * time.Hour})
+	look(t, c, id, "granted", grant.Hit)
+}
+
+// TestDoubt_Overtaken: a doubt about everything up to a moment takes nothing from
+// one about a user that came later, and was overtaken by it.
+func TestDoubt_Overtaken(t *testing.T) {
+	t.Parallel()
+	c, _, now, id := resident(t)
+	before := now.now()
+	now.advance(time.Second)
+	c.FeedLost()
+	look(t, c, id, "granted", grant.Miss) // read after before
+	c.FeedOff()
+	now.advance(time.Second)
+	c.DoubtUsers(holder)
+	c.Doubt(before)
+	look(t, c, id, "granted", grant.Miss)
+	look(t, c, id, "granted", grant.Hit)
+}
+
 // TestFeedLost: nothing is served from memory alone until the feed is heard
 // again, and then it is as before.
 func TestFeedLost(t *testing.T) {
