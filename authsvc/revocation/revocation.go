@@ -65,10 +65,9 @@ type Config struct {
 const (
 	// defaultPoll bounds how late a revocation is noticed without listening.
 	defaultPoll = 250 * time.Millisecond
-	// checkpoint is how often the place in the log is noted from which to
-	// read after a loss. The one before the last is used: what was committed
-	// before it was delivered, or the heartbeat of the connection, which is
-	// ten times as fast, would have failed.
+	// checkpoint is how often the place in the log is asked for from which to
+	// read after a loss. It counts once the feed is known to have told what
+	// was committed before the answer.
 	checkpoint = 10 * time.Second
 	// silence is how long a read of the log may go unanswered, as long as a
 	// connection that listens may be silent before it counts as lost. For as
@@ -113,8 +112,10 @@ type Feed struct {
 	mu     sync.Mutex
 	status Status
 	from   store.Position // to read from after a loss
-	latest store.Position // noted last
 	known  bool           // from is a place in the log
+	end    store.Position // of the log, as asked for last
+	ended  time.Time      // when that was answered; zero when it was made use of
+	begin  func(error)    // ends the listening, to begin anew
 	told   time.Time      // when it was told last why it is not heard
 }
 
@@ -196,15 +197,17 @@ func (f *Feed) install(ctx context.Context) bool {
 	}
 }
 
+// errElsewhere is why a connection that listens is given up that is fine.
+var errElsewhere = errors.New("the database is not the one that the connection listens to: it was restarted, or another took its place")
+
 // listen is told of changes until ctx is done or the database cannot tell.
 func (f *Feed) listen(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go f.checkpoints(ctx)
 	for pause := minPause; ; pause = min(2*pause, maxPause) {
-		l := listener{f: f, ctx: ctx}
-		err := f.cfg.Store.Listen(ctx, &l)
-		if l.ready {
+		ready, err := f.listenOnce(ctx)
+		if ready {
 			pause = minPause
 		}
 		if errors.Is(err, errors.ErrUnsupported) || ctx.Err() != nil {
@@ -215,6 +218,20 @@ func (f *Feed) listen(ctx context.Context) {
 			return
 		}
 	}
+}
+
+func (f *Feed) listenOnce(ctx context.Context) (ready bool, err error) {
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	f.mu.Lock()
+	f.begin = end
+	f.mu.Unlock()
+	l := listener{f: f, ctx: ctx}
+	err = f.cfg.Store.Listen(ctx, &l)
+	if cause := context.Cause(ctx); errors.Is(cause, errElsewhere) {
+		err = cause
+	}
+	return l.ready, err
 }
 
 // listener is the feed while the store tells it.
@@ -232,11 +249,22 @@ func (l *listener) Ready() error {
 
 func (l *listener) Changed(c store.Change) { l.f.deliver(c) }
 
+// Alive lets the feed be heard, and a checkpoint count that was passed on the
+// way: everything that is not read from there on was told.
 func (l *listener) Alive(ago time.Duration) {
-	l.f.cfg.Grants.FeedLive(l.f.cfg.Now().Add(-ago), silence)
+	f := l.f
+	heard := f.cfg.Now().Add(-ago)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.ended.IsZero() && f.ended.Before(heard) {
+		f.from, f.ended = f.end, time.Time{}
+	}
+	f.cfg.Grants.FeedLive(heard, silence)
 }
 
-// checkpoints notes places in the log.
+// checkpoints asks for places in the log. Where the answer is from another
+// server than the log was read from, the connection that listens is still with
+// that one, which may well be alive and out of use: nobody revokes there.
 func (f *Feed) checkpoints(ctx context.Context) {
 	for wait(ctx, checkpoint) {
 		end, err := f.cfg.Store.LogEnd(ctx)
@@ -244,8 +272,12 @@ func (f *Feed) checkpoints(ctx context.Context) {
 			continue
 		}
 		f.mu.Lock()
-		if f.status.State == Live {
-			f.from, f.latest = f.latest, end
+		switch {
+		case f.status.State != Live:
+		case end.History != f.from.History:
+			f.begin(errElsewhere)
+		default:
+			f.end, f.ended = end, f.cfg.Now()
 		}
 		f.mu.Unlock()
 	}
@@ -342,7 +374,7 @@ func ids(texts []string) []uuid.UUID {
 func (f *Feed) live(from store.Position, heard time.Time, validFor time.Duration) {
 	f.mu.Lock()
 	was := f.status
-	f.from, f.latest, f.known = from, from, true
+	f.from, f.known, f.ended = from, true, time.Time{}
 	if was.State != Live {
 		f.status.State, f.status.Since, f.status.Err = Live, f.cfg.Now(), ""
 	}

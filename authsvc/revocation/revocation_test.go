@@ -28,6 +28,7 @@ type fakeLog struct {
 	down       error
 	installErr error
 	listenErr  error
+	history    string
 	noListen   bool
 	listeners  map[*listener]bool
 	reads      []store.Position
@@ -68,7 +69,9 @@ func (l *fakeLog) ReadLog(_ context.Context, from store.Position) ([]store.Chang
 	return slices.Clone(l.entries[max(int(from.At), l.pruned):]), l.end(), int(from.At) < l.pruned, nil
 }
 
-func (l *fakeLog) end() store.Position { return store.Position{At: int64(len(l.entries))} }
+func (l *fakeLog) end() store.Position {
+	return store.Position{History: l.history, At: int64(len(l.entries))}
+}
 
 func (l *fakeLog) PruneLog(context.Context, time.Time) (int, error) { return 0, nil }
 
@@ -117,6 +120,13 @@ func (l *fakeLog) commit(c store.Change) {
 	for listener := range l.listeners {
 		listener.Changed(c)
 	}
+}
+
+// swallow logs a change that nobody is told.
+func (l *fakeLog) swallow(c store.Change) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.entries = append(l.entries, c)
 }
 
 // cut ends all listening, and everything else fails with err.
@@ -371,6 +381,71 @@ func TestFeed_Gap(t *testing.T) {
 	if told := s.until(t, "live"); !slices.Contains(told, "doubt") {
 		t.Errorf("%v", told)
 	}
+}
+
+// TestFeed_Checkpoints: where to read from after a loss moves on to a place only
+// once everything before it is known to have been told. A connection that says
+// nothing for a while proves nothing, however long it seems to be fine.
+func TestFeed_Checkpoints(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := new(fakeLog)
+		_, s := start(t, l, 0)
+		s.until(t, "live")
+		place := func(want int64, what string) {
+			t.Helper()
+			l.cut(errors.New("down"))
+			s.until(t, "lost")
+			l.cut(nil)
+			s.until(t, "live")
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			if got := l.reads[len(l.reads)-1].At; got != want {
+				t.Errorf("%s: read from %d on, want %d", what, got, want)
+			}
+		}
+		l.swallow(ended(uuid.New())) // committed, and never told
+		time.Sleep(35 * time.Second)
+		place(0, "nothing was heard")
+
+		l.swallow(ended(uuid.New()))
+		time.Sleep(35 * time.Second)
+		l.beat(10 * time.Second) // the checkpoint is of a few seconds ago
+		synctest.Wait()
+		place(1, "what was heard is older")
+
+		l.commit(ended(uuid.New()))
+		time.Sleep(35 * time.Second)
+		l.beat(0)
+		synctest.Wait()
+		l.commit(ended(uuid.New())) // after the checkpoint
+		place(3, "it was heard since")
+	})
+}
+
+// TestFeed_Elsewhere: the log's end is told by another server than the one that
+// is listened to, which is alive and at which nobody revokes.
+func TestFeed_Elsewhere(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := new(fakeLog)
+		f, s := start(t, l, 0)
+		s.until(t, "live")
+		l.mu.Lock()
+		l.history = "of another"
+		l.mu.Unlock()
+		time.Sleep(11 * time.Second)
+		synctest.Wait()
+		s.until(t, "lost")
+		s.until(t, "live")
+		if st := f.Status(); st.Losses != 1 || st.State != revocation.Live {
+			t.Errorf("%+v", st)
+		}
+		time.Sleep(time.Minute)
+		if st := f.Status(); st.Losses != 1 {
+			t.Errorf("again: %+v", st)
+		}
+	})
 }
 
 // TestFeed_InstallsLater: a database that is down or lacks a right at first
