@@ -40,7 +40,8 @@ type Position struct {
 	History string
 	// At is the number.
 	At int64
-	// Seen tells which entries from there on were read already.
+	// Seen tells which entries from there on were there already, where later
+	// ones may have lower numbers.
 	Seen string
 }
 
@@ -58,8 +59,8 @@ type Log interface {
 	// LogEnd returns a position such that every change committed after the
 	// call is read from it. [ErrSchema] when there is no log.
 	LogEnd(ctx context.Context) (Position, error)
-	// ReadLog returns the changes committed since from was returned, some of
-	// those before again, and the position to go on from. gap is true when
+	// ReadLog returns the changes committed since from was returned, and the
+	// position to go on from. gap is true when
 	// that cannot be told, since some were pruned meanwhile, or the log or the
 	// server are others than from is of: then nothing read before from can be
 	// trusted any more.

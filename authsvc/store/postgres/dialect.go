@@ -136,6 +136,17 @@ func (dialect) LogHistory() string {
 // older ones are visible or never will be.
 func (dialect) LogEnd() string { return `txid_snapshot_xmin(txid_current_snapshot())` }
 
+// LogSeen is the snapshot: which transactions are under way and which are not
+// is all there is to know about what it sees.
+func (dialect) LogSeen() string { return `cast(txid_current_snapshot() as text)` }
+
+// LogUnseen goes by that. Without it a reader would get all entries again and
+// again that are younger than the oldest transaction under way, and have
+// everything doubted again and again for one of them.
+func (dialect) LogUnseen() string {
+	return `($2 = '' or not txid_visible_in_snapshot(r.pos, cast(coalesce(nullif($2, ''), '1:1:') as txid_snapshot)))`
+}
+
 // list scans text[] and leaves out NULL elements, which grant nothing.
 type list []string
 

@@ -124,6 +124,12 @@ func (dialect) LogEnd() string {
 	return `coalesce((select seq from sqlite_sequence where name = 'xivo_edge_revocation'), 0) + 1`
 }
 
+// LogSeen is nothing: who comes later has a higher number.
+func (dialect) LogSeen() string { return `''` }
+
+// LogUnseen is always so.
+func (dialect) LogUnseen() string { return `$2 = ''` }
+
 // list scans a JSON array and leaves out nulls, which grant nothing.
 type list []string
 

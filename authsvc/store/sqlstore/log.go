@@ -24,22 +24,30 @@ type LogDialect interface {
 	// LogEnd is an expression for the number from which a later statement
 	// finds everything this one does not see. It never falls in one history.
 	LogEnd() string
+	// LogSeen is an expression for what this statement sees from there on, and
+	// LogUnseen a condition for an entry r not to be of that, as $2.
+	LogSeen() string
+	LogUnseen() string
 }
 
 const (
 	sqlLogVersion = `select version from xivo_edge_state`
 	sqlLogStamp   = `insert into xivo_edge_state (one, version) values (true, $1) on conflict (one) do update set version = excluded.version`
-	sqlLogEnd     = `select %s, %s from xivo_edge_state`
+	sqlLogEnd     = `select %s, %s, %s from xivo_edge_state`
 	// One statement, so that the position and the entries are of one instant.
-	sqlLogRead = `select %s, %s, s.pruned, r.kind, r.ids
+	sqlLogRead = `select %s, %s, %s, s.pruned, r.kind, r.ids
 from xivo_edge_state s
-left join xivo_edge_revocation r on r.pos >= $1 and r.kind <> 'fence'
+left join xivo_edge_revocation r on r.pos >= $1 and r.kind <> 'fence' and %s
 order by r.pos`
-	// What is told of the pruned entries has to be there before they are gone.
+	// What is told of the pruned entries has to be there before they are gone,
+	// and only grows: entries are not as old as their numbers say. Those stay
+	// that an entry which is still to come may precede: a reader who has all
+	// there is would otherwise be told of a gap, again and again.
 	sqlLogPruned = `update xivo_edge_state set pruned = coalesce((
-	select max(pos) from xivo_edge_revocation where at < $1
+	select max(pos) from xivo_edge_revocation where at < $1 and pos < %s and pos > pruned
 ), pruned)`
-	sqlLogPrune = `delete from xivo_edge_revocation where at < $1`
+	// The second statement sees entries that the first did not.
+	sqlLogPrune = `delete from xivo_edge_revocation where at < $1 and pos <= (select pruned from xivo_edge_state)`
 )
 
 // logTables are what ListTables looks for.
@@ -108,7 +116,7 @@ func (s *Store) RemoveLog(ctx context.Context) error {
 // LogEnd implements [store.Log].
 func (s *Store) LogEnd(ctx context.Context) (end store.Position, err error) {
 	err = s.call(ctx, "finding the end of the revocation log", read, func(ctx context.Context) error {
-		err := s.db.QueryRowContext(ctx, s.q.logEnd).Scan(&end.History, &end.At)
+		err := s.db.QueryRowContext(ctx, s.q.logEnd).Scan(&end.History, &end.At, &end.Seen)
 		if errors.Is(err, sql.ErrNoRows) {
 			return fmt.Errorf("%w: the revocation log is not installed", store.ErrSchema)
 		}
@@ -121,7 +129,7 @@ func (s *Store) LogEnd(ctx context.Context) (end store.Position, err error) {
 func (s *Store) ReadLog(ctx context.Context, from store.Position) (changes []store.Change, next store.Position, gap bool, err error) {
 	err = s.call(ctx, "reading the revocation log", read, func(ctx context.Context) error {
 		changes, next, gap = nil, store.Position{}, false
-		rows, err := s.db.QueryContext(ctx, s.q.logRead, from.At)
+		rows, err := s.db.QueryContext(ctx, s.q.logRead, from.At, from.Seen)
 		if err != nil {
 			return err
 		}
@@ -130,7 +138,7 @@ func (s *Store) ReadLog(ctx context.Context, from store.Position) (changes []sto
 		for rows.Next() {
 			var pruned int64
 			var kind, ids sql.NullString
-			if err := rows.Scan(&next.History, &next.At, &pruned, &kind, &ids); err != nil {
+			if err := rows.Scan(&next.History, &next.At, &next.Seen, &pruned, &kind, &ids); err != nil {
 				return err
 			}
 			// A number of another history says nothing about this one, and one

@@ -61,9 +61,9 @@ func rebind(d Dialect) statements {
 		logVersion: d.Rebind(sqlLogVersion),
 		logStamp:   d.Rebind(sqlLogStamp),
 		clock:      fmt.Sprintf(sqlClock, d.Clock()),
-		logEnd:     fmt.Sprintf(sqlLogEnd, d.LogHistory(), d.LogEnd()),
-		logRead:    d.Rebind(fmt.Sprintf(sqlLogRead, d.LogHistory(), d.LogEnd())),
-		logPruned:  d.Rebind(sqlLogPruned),
+		logEnd:     fmt.Sprintf(sqlLogEnd, d.LogHistory(), d.LogEnd(), d.LogSeen()),
+		logRead:    d.Rebind(fmt.Sprintf(sqlLogRead, d.LogHistory(), d.LogEnd(), d.LogSeen(), d.LogUnseen())),
+		logPruned:  d.Rebind(fmt.Sprintf(sqlLogPruned, d.LogEnd())),
 		logPrune:   d.Rebind(sqlLogPrune),
 	}
 }

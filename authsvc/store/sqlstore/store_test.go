@@ -31,6 +31,8 @@ func (stubDialect) Rebind(q string) string { return q }
 func (stubDialect) ListTables() string     { return "" }
 func (stubDialect) LogHistory() string     { return "" }
 func (stubDialect) LogEnd() string         { return "" }
+func (stubDialect) LogSeen() string        { return "" }
+func (stubDialect) LogUnseen() string      { return "" }
 func (stubDialect) Clock() string          { return "" }
 func (d stubDialect) SingleWriter() bool   { return d.single }
 func (stubDialect) Classify(err error) Kind {
