@@ -74,7 +74,7 @@ func (f *fence) hear(n notice) {
 	}
 	if n.Kind == kindFence && len(n.IDs) == 1 && n.IDs[0] == f.nonce {
 		f.passed = true
-		f.replica.known.Store(clock())
+		f.alive(time.Now())
 	}
 	if !f.passed {
 		return
@@ -88,10 +88,11 @@ func (f *fence) hear(n notice) {
 }
 
 // alive notes that everything committed before a moment was heard. Without that,
-// a process that was stopped for an hour would go on with what it knew.
+// a process that was stopped for an hour, or a machine that was suspended for one,
+// would go on with what it knew.
 func (f *fence) alive(at time.Time) {
 	if f != nil {
-		f.replica.known.Store(clock() - int64(since(at)))
+		f.replica.known.Store(&at)
 	}
 }
 

@@ -52,9 +52,14 @@ func TestFence_Stopped(t *testing.T) {
 	r := &replica{log: slog.New(slog.DiscardHandler)}
 	f := newFence(r, nil)
 	f.hear(parseNotice("fence 9 " + f.nonce))
-	f.alive(time.Now().Add(-time.Hour))
-	if _, got := r.token(t.Context(), "x"); got != store.ReplicaUnheard {
-		t.Errorf("the replica's part is %v", got)
+	for name, at := range map[string]time.Time{
+		"a process": time.Now().Add(-time.Hour),
+		"a machine": time.Now().Round(0).Add(-time.Hour), // whose monotonic clock slept, too
+	} {
+		f.alive(at)
+		if _, got := r.token(t.Context(), "x"); got != store.ReplicaUnheard {
+			t.Errorf("%s: the replica's part is %v", name, got)
+		}
 	}
 }
 

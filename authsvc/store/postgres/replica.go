@@ -47,9 +47,8 @@ type replica struct {
 	// might still have tokens that this node has revoked and, when that is
 	// longer ago than a tombstone lasts, forgotten.
 	heard atomic.Int64
-	// known is when everything that had been committed was told, as the time
-	// that [clock] shows.
-	known atomic.Int64
+	// known is when everything that had been committed was told.
+	known atomic.Pointer[time.Time]
 
 	count [store.ReplicaReads]atomic.Uint64
 
@@ -71,7 +70,7 @@ func (r *replica) token(ctx context.Context, uuid string) (t store.Token, outcom
 	// Before the read begins: what is delivered during it, the cache's
 	// tombstones and doubts are for.
 	heard := r.heard.Load()
-	if heard == 0 || clock()-r.known.Load() > int64(2*heartbeat) {
+	if known := r.known.Load(); heard == 0 || known == nil || since(*known) > 2*heartbeat {
 		return t, store.ReplicaUnheard
 	}
 	if !r.willing() {

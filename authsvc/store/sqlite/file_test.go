@@ -114,7 +114,7 @@ func TestPragmas(t *testing.T) {
 	t.Parallel()
 	f := open(t, store.Options{Timeout: 1234 * time.Millisecond})
 	for pragma, want := range map[string]string{
-		"journal_mode": "wal", "foreign_keys": "1", "synchronous": "1", "busy_timeout": "1234", "encoding": "UTF-8",
+		"journal_mode": "wal", "foreign_keys": "1", "synchronous": "2", "busy_timeout": "1234", "encoding": "UTF-8",
 	} {
 		var got string
 		if err := f.DB.QueryRowContext(t.Context(), `pragma `+pragma).Scan(&got); err != nil || got != want {
