@@ -74,7 +74,7 @@ func TestEcho_Deaf(t *testing.T) {
 		if c.heard() {
 			t.Error("what others send passes for our own call")
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		if !c.beat() {
 			t.Error("a call that stays out proves nothing")
 		}

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/wazo-edge/xivo-auth/authsvc/store"
 	"github.com/wazo-edge/xivo-auth/authsvc/store/sqlstore"
 	"github.com/wazo-edge/xivo-auth/internal/pgtest"
@@ -192,3 +194,47 @@ type hearer struct {
 func (h hearer) Ready() error           { close(h.ready); return nil }
 func (h hearer) Changed(c store.Change) { h.told <- c }
 func (hearer) Alive(time.Duration)      {}
+
+// TestListen_OrdinaryRole: finding out whether it hears, and which history it
+// reads, takes no right but to read the log, not even to write.
+func TestListen_OrdinaryRole(t *testing.T) {
+	t.Parallel()
+	dsn := pgtest.DSN(t)
+	admin, _ := migrated(t, dsn, store.Options{Timeout: time.Minute})
+	if err := admin.InstallLog(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	role := "reader_" + strings.ReplaceAll(uuid.NewString(), "-", "")
+	for _, stmt := range []string{
+		`create role ` + role + ` login`, `alter role ` + role + ` set default_transaction_read_only = on`,
+		`grant select on xivo_edge_state, xivo_edge_revocation to ` + role,
+	} {
+		if _, err := admin.DB().ExecContext(t.Context(), stmt); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() {
+		if _, err := admin.DB().ExecContext(context.Background(), `drop owned by `+role+`; drop role `+role); err != nil {
+			t.Error(err)
+		}
+	})
+	s := openStore(t, strings.Replace(dsn, "postgres@", role+"@", 1), store.Options{Timeout: time.Minute})
+	e, ended := newEar(), make(chan error, 1)
+	go func() { ended <- s.Listen(t.Context(), e) }()
+	select {
+	case <-e.alive:
+	case err := <-ended:
+		t.Fatal(err)
+	}
+	mine, err := s.LogEnd(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	theirs, err := admin.LogEnd(t.Context())
+	if err != nil || mine.History == "" || mine.History != theirs.History {
+		t.Errorf("%q and %q, %v", mine.History, theirs.History, err)
+	}
+	if _, _, gap, err := s.ReadLog(t.Context(), mine); err != nil || gap {
+		t.Errorf("gap %v, %v", gap, err)
+	}
+}
