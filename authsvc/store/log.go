@@ -68,16 +68,16 @@ type Log interface {
 	// PruneLog removes entries older than before and returns how many.
 	PruneLog(ctx context.Context, before time.Time) (int, error)
 	// Listen tells l of every change at the moment it is committed, and
-	// returns with an error when that has come to an end, so also when
-	// l.Ready returns one and when ctx is done. The error wraps
+	// returns with an error when that has come to an end, so also when it
+	// proves to hear nothing, l.Ready returns one, or ctx is done. The error wraps
 	// [errors.ErrUnsupported] where the database cannot tell.
 	Listen(ctx context.Context, l Listener) error
 }
 
 // Listener is told what [Log.Listen] hears, from one goroutine.
 type Listener interface {
-	// Ready is called first, once nothing that is committed from then on is
-	// missed. An error ends the listening.
+	// Ready is called first, once it is proved that changes are heard: nothing
+	// that is committed from then on is missed. An error ends the listening.
 	Ready() error
 	// Changed is called for every change.
 	Changed(c Change)
