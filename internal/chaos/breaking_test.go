@@ -49,7 +49,7 @@ func (b *breaker) lanes() [][]faultFunc {
 			func(ctx context.Context, rng *rand.Rand) { b.hole(ctx, rng, DeadHole, true) },
 		},
 		{
-			b.killNode, b.reloads, b.flushes, b.killCommitted,
+			b.killNode, b.reloads, b.flushes, b.killCommitted, b.stand,
 			func(ctx context.Context, rng *rand.Rand) { b.set(ctx, rng, ClockAhead) },
 			func(ctx context.Context, rng *rand.Rand) { b.set(ctx, rng, ClockBack) },
 		},
@@ -174,6 +174,39 @@ func (b *breaker) killNode(ctx context.Context, rng *rand.Rand) {
 	n.kill()
 	pause(ctx, rng, 300*time.Millisecond)
 	n.restart()
+}
+
+// stand has a process stand still, as a machine does that is suspended or moved,
+// while tokens that it has in memory are revoked elsewhere. Those who ask it are
+// answered when it goes on, before it can have heard anything.
+func (b *breaker) stand(ctx context.Context, rng *rand.Rand) {
+	n, release := b.any(rng, b.procs)
+	defer release()
+	var held []Token
+	for range 8 {
+		if t, ok := b.take(rng); ok {
+			b.warm(t)
+			held = append(held, t)
+		}
+	}
+	mended := b.Broken(NodeStill, n.i)
+	resume := n.suspend()
+	ended := make([]Revocation, len(held))
+	for i, t := range held {
+		ended[i] = b.bySQL(ctx, t, `delete from auth_token where uuid = $1`, t.ID)
+	}
+	pause(ctx, rng, 2*Heard) // from as long as it may honour them to three times that
+	var asked sync.WaitGroup
+	for i, t := range held {
+		asked.Go(func() { b.check(n, t.ID, i%2 == 0) })
+	}
+	time.Sleep(20 * time.Millisecond) // they are on their way
+	resume()
+	mended()
+	asked.Wait()
+	for i, t := range held {
+		b.after(t, ended[i])
+	}
 }
 
 // killCommitted kills a node that revokes, when the database has committed that

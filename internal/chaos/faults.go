@@ -64,6 +64,7 @@ const (
 	Exhausted       Kind = "pool exhausted"
 	NodeDown        Kind = "node kill -9"
 	KilledCommitted Kind = "node kill -9 between commit and answer"
+	NodeStill       Kind = "node stands still"
 	ClockAhead      Kind = "clock 10 minutes ahead"
 	ClockBack       Kind = "clock 10 minutes back"
 	Reloads         Kind = "reload every 100 ms"
@@ -76,7 +77,7 @@ const (
 // Kinds are those of which every run has one.
 var Kinds = []Kind{
 	ListenersCut, BackendsCut, PostgresStopped, PostgresRestart, PostgresCrashed, Slow, Cut, Hole, DeadHole, Exhausted,
-	NodeDown, KilledCommitted, ClockAhead, ClockBack, Reloads, Flush, Purge,
+	NodeDown, KilledCommitted, NodeStill, ClockAhead, ClockBack, Reloads, Flush, Purge,
 }
 
 // effect is what a fault excuses on the nodes that it is of.
@@ -93,7 +94,8 @@ type effect struct {
 }
 
 // effects has every kind. Those that are not in it excuse nothing at all: a
-// listener that was cut is noticed at once, and then the store is asked.
+// listener that was cut is noticed at once, and then the store is asked; a node
+// that stood still asks it before it trusts what it remembers.
 var effects = map[Kind]effect{
 	BackendsCut:     {outage: true, grace: settle},
 	PostgresStopped: {outage: true, grace: settle},

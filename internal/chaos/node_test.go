@@ -172,6 +172,17 @@ func (n *node) kill() {
 	}
 }
 
+// suspend stops the process until resume.
+func (n *node) suspend() (resume func()) {
+	n.mu.Lock()
+	cmd := n.cmd
+	n.mu.Unlock()
+	if cmd == nil || cmd.Process == nil {
+		return func() {}
+	}
+	return suspend(cmd.Process)
+}
+
 // serving waits until it answers.
 func (n *node) serving(within time.Duration) bool {
 	for deadline := time.Now().Add(within); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
