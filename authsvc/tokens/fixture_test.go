@@ -120,8 +120,9 @@ func (m *memory) CredentialsByRefreshToken(_ context.Context, id, client string)
 
 // fakeBackend accepts alice:secret.
 type fakeBackend struct {
-	name string
-	err  error
+	name   string
+	err    error
+	during func() // runs after the user was read, when set
 }
 
 func (b *fakeBackend) Name() string { return b.name }
@@ -132,6 +133,9 @@ func (b *fakeBackend) Authenticate(_ context.Context, a backends.Attempt) (backe
 	}
 	if a != (backends.Attempt{Login: "alice", Password: "secret"}) {
 		return backends.Identity{}, backends.ErrRefused
+	}
+	if b.during != nil {
+		b.during()
 	}
 	return backends.Identity{AuthID: userID, PBXUserUUID: userID, TenantUUID: topTenant, Purpose: "user"}, nil
 }

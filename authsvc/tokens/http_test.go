@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/wazo-edge/xivo-auth/authsvc/backends"
 	"github.com/wazo-edge/xivo-auth/authsvc/grant"
 	"github.com/wazo-edge/xivo-auth/authsvc/store"
@@ -121,6 +123,30 @@ func TestCreate_Throttled(t *testing.T) {
 	}
 	if w := a.do(t, "POST", "/0.1/token", `{"refresh_token": "good", "client_id": "mine"}`); w.Code != 200 {
 		t.Errorf("somebody else: %d %s", w.Code, w.Body)
+	}
+}
+
+// TestCreate_Moved: a user moves while his password is being checked, and that is
+// told before his token is there. It must not be remembered with the tenant that
+// he left.
+func TestCreate_Moved(t *testing.T) {
+	t.Parallel()
+	a := newAPI(t)
+	a.backend.during = func() {
+		a.at = a.at.Add(time.Millisecond)
+		a.store.tenant = subTenant
+		a.cache.DoubtUsers(uuid.MustParse(userID))
+		a.at = a.at.Add(time.Millisecond)
+	}
+	w := a.do(t, "POST", "/0.1/token", `{}`, alice...)
+	var answer struct{ Data struct{ Token string } }
+	if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil || w.Code != 200 {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	a.cache.Wait()
+	g, state, err := a.cache.Lookup(t.Context(), answer.Data.Token)
+	if err != nil || g.UserTenant() != subTenant {
+		t.Errorf("%v (%v), of the tenant %s", err, state, g.UserTenant())
 	}
 }
 

@@ -32,6 +32,10 @@ type issued struct {
 // issue logs the attempt in and stores a new token for whoever it was.
 func (s *Service) issue(ctx context.Context, l login) (issued, error) {
 	set := s.settings.Load()
+	// The tenant and all else that is told of the user is read now: his password
+	// may take its time, and he be moved while it does. Who is told that he was
+	// must find that this grant is older.
+	began := s.Now()
 	who, persistent, err := s.identify(ctx, set, l)
 	if err != nil {
 		return issued{}, err
@@ -92,7 +96,7 @@ func (s *Service) issue(ctx context.Context, l login) (issued, error) {
 	if err != nil {
 		return issued{}, err
 	}
-	out.grant = toGrant(token, n.Token, s.ACLs, s.Now())
+	out.grant = toGrant(token, n.Token, s.ACLs, began)
 	s.Grants.Put(out.grant)
 	return out, nil
 }
