@@ -11,8 +11,10 @@ import (
 )
 
 // Provider authenticates requests for Caddy's own authentication handler, for
-// those who compose it with other providers. It decides as the guard does and
-// removes and sets the same headers.
+// those whose configuration is made of that. It decides as the guard does and
+// removes and sets the same headers, and so must be the handler's only
+// provider: a configuration with another one beside it is not loaded. Two
+// handlers, one behind the other, want both.
 //
 // The guard says more and should be preferred: whatever a provider finds, even
 // a store that is down, that handler answers 401 with its own body; a public
@@ -30,7 +32,26 @@ func (p *Provider) Provision(ctx caddy.Context) error {
 	if p.Shadow || p.ReasonHeader {
 		return errors.New("shadow and reason_header are of xivo_auth_guard: here the authentication handler answers")
 	}
+	if err := alone(ctx.Modules()); err != nil {
+		return err
+	}
 	return p.provision(ctx, "provider")
+}
+
+// alone refuses other providers beside ours. The handler asks them in the order
+// of a map until one knows the user, and we remove the client's identity headers
+// only when we are asked: with a login for http_basic, anybody could be
+// whomever he names in X-Auth-User-Uuid, every other time.
+func alone(modules []caddy.Module) error {
+	if len(modules) > 1 {
+		// The last is the provider itself. The map is still full: Caddy empties
+		// it when all of it is loaded.
+		if host, ok := modules[len(modules)-2].(*caddyauth.Authentication); ok && len(host.ProvidersRaw) == 1 {
+			return nil
+		}
+	}
+	return errors.New("xivo_token must be the only provider of an authentication handler: " +
+		"whoever another one lets in could send X-Auth-User-Uuid and the like to the upstream; give the other a handler of its own")
 }
 
 // Authenticate implements [caddyauth.Authenticator]. The user's metadata are
