@@ -39,7 +39,8 @@ const (
 // announced; taking names out of the announcement does not help.
 //
 // Names are also taken out of Connection: a client that lists one there has
-// the reverse proxy drop the header that we set (Traefik #8319).
+// the reverse proxy drop the header that we set (Traefik #8319). An Upgrade that
+// is no WebSocket's goes from both, see [upgradesToWebSocket].
 func stripIdentity(r *http.Request) {
 	for name := range r.Header {
 		if isIdentity(name) {
@@ -47,9 +48,24 @@ func stripIdentity(r *http.Request) {
 		}
 	}
 	r.Trailer = nil
-	if conn := r.Header["Connection"]; len(conn) > 0 {
-		r.Header["Connection"] = withoutManaged(conn)
+	upgrades := upgradesToWebSocket(r)
+	if !upgrades {
+		delete(r.Header, "Upgrade")
 	}
+	if conn := r.Header["Connection"]; len(conn) > 0 {
+		r.Header["Connection"] = withoutManaged(conn, upgrades)
+	}
+}
+
+// upgradesToWebSocket reports whether r asks for a WebSocket over HTTP/1.1 and
+// nothing else. An upstream that answers 101 to any other protocol reads what
+// the client writes, with nobody in between: behind "Upgrade: h2c", requests
+// for every path and in every name (h2c smuggling). A list of protocols lets
+// the upstream choose, so it is none. A WebSocket begins with GET (RFC 6455
+// §4.1), which keeps preflights out.
+func upgradesToWebSocket(r *http.Request) bool {
+	protocols := r.Header["Upgrade"]
+	return len(protocols) == 1 && isWebSocket(protocols[0]) && r.Method == http.MethodGet
 }
 
 // isIdentity reports whether name is that of an X-Auth- header or of Wazo-Tenant
@@ -86,14 +102,15 @@ func hasPrefixFold(name, prefix string) bool {
 }
 
 // withoutManaged drops the names of headers the guard reads or sets from the
-// values of a Connection header.
-func withoutManaged(values []string) []string {
+// values of a Connection header, and upgrade, unless there is an upgrade.
+func withoutManaged(values []string, upgrades bool) []string {
 	kept := make([]string, 0, len(values))
 	for _, v := range values {
 		for option := range strings.SplitSeq(v, ",") {
 			option = strings.TrimSpace(option)
 			canonical := http.CanonicalHeaderKey(option)
-			if option != "" && canonical != headerToken && canonical != headerActing && !isIdentity(option) {
+			if option != "" && canonical != headerToken && canonical != headerActing && !isIdentity(option) &&
+				(upgrades || canonical != "Upgrade") {
 				kept = append(kept, option)
 			}
 		}

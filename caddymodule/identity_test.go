@@ -27,7 +27,7 @@ func TestIsIdentity(t *testing.T) {
 
 func TestStripIdentity(t *testing.T) {
 	r := httptest.NewRequest(http.MethodGet, "/", nil)
-	keep := http.Header{"X-Auth-Token": {"t"}, "Wazo-Tenant": {"w"}, "Accept": {"a", "b"}, "Connection": {"Upgrade", "X-Mine"}}
+	keep := http.Header{"X-Auth-Token": {"t"}, "Wazo-Tenant": {"w"}, "Accept": {"a", "b"}, "Connection": {"Upgrade", "X-Mine"}, "Upgrade": {"websocket"}}
 	r.Header = keep.Clone()
 	r.Header["Connection"] = []string{" , X_Auth-Id, Upgrade ,x-auth-token,", "X-Mine", "wazo-tenant", ""}
 	for _, name := range forgeries {

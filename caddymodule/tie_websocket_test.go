@@ -98,8 +98,20 @@ func TestTie_WebSocketClosedOnRevocation(t *testing.T) {
 	})
 	t.Run("another protocol", func(t *testing.T) {
 		n, w := newNode(t), theWorld(t)
-		n.start("", tiedSite(wsUpstream(t, func(p *wsPeer) { _, _ = io.Copy(p, p.r) })))
-		token := n.mint(w.alice, "#")
+		// Of a handler that takes the connection over: the guard lets no other
+		// upgrade through to one.
+		n.probed(func(w http.ResponseWriter, _ *http.Request) error {
+			w.Header().Set("Connection", "Upgrade")
+			w.Header().Set("Upgrade", "telnet")
+			w.WriteHeader(http.StatusSwitchingProtocols)
+			conn, buf, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				return err
+			}
+			_, _ = io.Copy(conn, buf)
+			return conn.Close()
+		})
+		token := n.mint(w.alice)
 		ws := n.upgrade(token, "telnet")
 		if _, err := io.WriteString(ws, "hello\n"); err != nil {
 			t.Fatal(err)
