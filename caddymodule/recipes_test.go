@@ -298,6 +298,8 @@ func testEdge(t *testing.T, n *node, up *upstream, k edgeKeys) {
 		for _, conn := range []string{
 			"close, X-Auth-User-Uuid, X-Auth-Tenant-Uuid, X-Auth-Id, X-Auth-Session-Uuid, X-Auth-Purpose, X-Auth-Degraded, X-Auth-Assertion, X-Auth-Token, Wazo-Tenant, X-Script-Name",
 			"x-auth-user-uuid,X-AUTH-ID\r\nConnection: close, Wazo-Tenant", "close, X-Forwarded-Uri, X-Forwarded-Method, X-Original-URI, X-Original-Method",
+			// What is left when a name is taken out of the middle.
+			"close, x-awazo-tenantuth-user-uuid, X-Awazo-tenantuth-Id, x-ax-auth-uth-tenant-uuid, x-auth-idx-auth-id, wazo-wazo-tenanttenant, x-awazo-tenantuth-token",
 		} {
 			q := edgeCase{method: "GET", target: "/1.1/users", identity: k.questions(t)[4].identity}
 			resp := ask("GET /api/confd/1.1/users HTTP/1.1\r\nHost: pbx\r\nConnection: " + conn + "\r\nX-Auth-Token: " + k.good + "\r\nWazo-Tenant: " + w.below + "\r\n" + forgedHead() + "\r\n")
@@ -307,6 +309,24 @@ func testEdge(t *testing.T, n *node, up *upstream, k edgeKeys) {
 			got := up.take(t)
 			q.checkPassed(t, got)
 			wantHeaders(t, got, map[string]string{"X-Auth-Token": k.good, "Wazo-Tenant": w.below})
+		}
+	})
+	t.Run("upgrade", func(t *testing.T) {
+		public, preflight := k.questions(t)[7], k.questions(t)[10]
+		public.token = ""
+		for _, c := range []struct {
+			q              edgeCase
+			protocol, want string
+		}{
+			{public, "h2c", ""}, {public, "telnet", ""}, {public, "websocket, h2c", ""}, {public, "xwebsocket", ""}, {k.questions(t)[0], "h2c", ""},
+			{preflight, "h2c", ""}, {preflight, "websocket", ""}, {public, "websocket", "websocket"}, {public, "WebSocket", "websocket"},
+		} {
+			resp := ask(strings.Replace(c.q.request("Upgrade: "+c.protocol+"\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"), "Connection: close", "Connection: Upgrade, HTTP2-Settings", 1))
+			if resp.StatusCode != http.StatusOK {
+				t.Fatalf("%s: %s", c.protocol, resp.Status)
+			}
+			got := up.take(t)
+			wantHeaders(t, got, map[string]string{"Upgrade": c.want})
 		}
 	})
 	t.Run("where from", func(t *testing.T) {

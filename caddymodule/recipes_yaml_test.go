@@ -201,7 +201,7 @@ func TestRecipe_Traefik(t *testing.T) {
 	wantCopied(t, names)
 	// Every spelling that is another name to Traefik is deleted.
 	removed := dig[map[string]any](t, doc, "http", "middlewares", "no-aliases", "headers", "customRequestHeaders")
-	aliases := []string{"X-Script-Name"}
+	aliases := []string{"X-Script-Name", "Upgrade"}
 	for _, name := range append(slices.Clone(copied), headerToken, headerActing, "X-Script-Name") {
 		aliases = append(aliases, respell(name)...)
 	}
@@ -290,6 +290,10 @@ func TestRecipe_Envoy(t *testing.T) {
 	if dig[bool](t, manager, "normalize_path") || dig[bool](t, manager, "merge_slashes") || dig[string](t, manager, "path_with_escaped_slashes_action") != "REJECT_REQUEST" ||
 		dig[string](t, manager, "common_http_protocol_options", "headers_with_underscores_action") != "REJECT_REQUEST" {
 		t.Errorf("%v", manager)
+	}
+	// Then Envoy refuses every Upgrade.
+	if manager["upgrade_configs"] != nil {
+		t.Errorf("%v", manager["upgrade_configs"])
 	}
 	if filters := dig[[]any](t, manager, "http_filters"); len(filters) != 2 {
 		t.Errorf("%d filters", len(filters))
