@@ -234,12 +234,19 @@ func (g *Gate) assert(h http.Header, d *guard.Decision) {
 }
 
 // clientRequest is what the client asked for, before any handler rewrote it.
-// The method is the present one: it is what the upstream is going to see.
+// The method is the one that the upstream is going to see: the present one, but
+// GET for a WebSocket over HTTP/2 or 3, which begins with CONNECT here and is
+// sent on as GET. Judged as CONNECT, it would reach the route of GET by what
+// holds for all other methods.
 func clientRequest(r *http.Request) (method, target string) {
-	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
-		return r.Method, original.RequestURI
+	method, target = r.Method, r.RequestURI
+	if extendedConnect(r) {
+		method = http.MethodGet
 	}
-	return r.Method, r.RequestURI
+	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
+		target = original.RequestURI
+	}
+	return method, target
 }
 
 // unmatchedKind reads the word of an unmatched policy.

@@ -22,6 +22,7 @@ const (
 	ForeignDigit Rule = "foreign_digit" // a number not written in ASCII, which Python's int() reads all the same
 	TooLong      Rule = "too_long"      // more than 8 KiB or 32 segments
 	LowerMethod  Rule = "lower_method"  // "get": methods are case-sensitive, but not to WSGI routers
+	ConnectTo    Rule = "connect"       // CONNECT: what follows it is a tunnel to some, and the next request to others
 )
 
 const (
@@ -238,7 +239,14 @@ func (p Prefix) String() string {
 
 // Method judges a request's method. WSGI routers match it in upper case, so
 // "get" would be routed like GET and must not be taken for something else.
+//
+// CONNECT is none that a route could have. It asks for a tunnel (RFC 9110
+// §9.3.6), so its body has no length to go by: sent on raw, it is the next
+// request to an upstream that does not tunnel, one that nobody judged.
 func Method(method string) Rule {
+	if method == "CONNECT" {
+		return ConnectTo
+	}
 	for i := range len(method) {
 		if c := method[i]; 'a' <= c && c <= 'z' {
 			return LowerMethod

@@ -95,7 +95,7 @@ type part struct {
 // compile reads a template and its ACL.
 func compile(r Route) (segs []string, l *leaf, err error) {
 	if r.Method == "" || Method(r.Method) != "" {
-		return nil, nil, fmt.Errorf("%q is no method: it is in upper case, or *", r.Method)
+		return nil, nil, fmt.Errorf("%q is no method of a route: it is in upper case and not CONNECT, or *", r.Method)
 	}
 	if !strings.HasPrefix(r.Template, "/") {
 		return nil, nil, fmt.Errorf("the path %q does not begin with a slash", r.Template)

@@ -212,7 +212,7 @@ func TestNew_Conflicts(t *testing.T) {
 
 func TestMethod(t *testing.T) {
 	t.Parallel()
-	for method, want := range map[string]routes.Rule{"GET": "", "M-SEARCH": "", "get": routes.LowerMethod, "Get": routes.LowerMethod} {
+	for method, want := range map[string]routes.Rule{"GET": "", "M-SEARCH": "", "get": routes.LowerMethod, "Get": routes.LowerMethod, "CONNECT": routes.ConnectTo, "connect": routes.LowerMethod} {
 		if got := routes.Method(method); got != want {
 			t.Errorf("%s: %q", method, got)
 		}
