@@ -218,8 +218,12 @@ func classify(ps Policies, r *Request, path *routes.Path) (d Decision, need dema
 // the routes that read one there, in the header, in the cookie.
 func (r *Request) token(need demand, query string) (token string, twice bool) {
 	if need.match.Route != nil && need.match.Route.QueryToken {
-		if values := queryTokens(query); len(values) > 0 {
-			return values[0], len(values) > 1
+		values := queryTokens(query)
+		if len(values) > 1 {
+			return values[0], true
+		}
+		if len(values) == 1 && values[0] != "" {
+			return values[0], false
 		}
 	}
 	if len(r.Tokens) > 0 && r.Tokens[0] != "" {

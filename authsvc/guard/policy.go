@@ -82,7 +82,9 @@ func (p *Policy) demands(method string, path *routes.Path, from int) (d demand) 
 }
 
 // queryTokens returns the values of the parameter token, read as the stack's
-// services read a query: pairs are separated by & alone.
+// services read a query: pairs are separated by & alone. An empty value counts:
+// of several, werkzeug takes the first, and looks at the header if that is
+// empty, so whoever sends one and another wants two tokens looked at.
 func queryTokens(query string) (values []string) {
 	for pair := range strings.SplitSeq(query, "&") {
 		name, value, _ := strings.Cut(pair, "=")
@@ -92,9 +94,7 @@ func queryTokens(query string) (values []string) {
 		if v, err := url.QueryUnescape(value); err == nil {
 			value = v
 		}
-		if value != "" {
-			values = append(values, value)
-		}
+		values = append(values, value)
 	}
 	return values
 }
