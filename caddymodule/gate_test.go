@@ -212,9 +212,9 @@ func TestGuard_Shadow(t *testing.T) {
 		if strings.Contains(got, forged) || c.identity != strings.Contains(got, "X-Auth-Id: "+w.alice.UUID) {
 			t.Errorf("%s with %q: the upstream got\n%s", c.path, c.token, got)
 		}
-		// Whoever checks for himself behind a shadow needs the token.
-		if !c.identity && c.token != "" && !strings.Contains(got, c.token) {
-			t.Errorf("%s: the token is lost:\n%s", c.path, got)
+		// Refused or not, it is not to be seen.
+		if c.token != "" && strings.Contains(got, c.token) {
+			t.Errorf("%s: drop_token leaves the token:\n%s", c.path, got)
 		}
 	}
 	logs := n.logs()
@@ -225,6 +225,23 @@ func TestGuard_Shadow(t *testing.T) {
 	}
 	if after := counted(t, n, `mode="shadow",reason="missing_access",service="confd",verdict="forbidden"`); after != before+1 {
 		t.Errorf("counted %v, before %v", after, before)
+	}
+	for _, c := range []struct{ target, name, value string }{
+		{"/1.1/users", "Cookie", "auth=" + poor}, {"/1.1/recording?token=" + poor, "Accept", "*/*"}, {"/1.1/x", "Cookie", "auth=" + poor},
+	} {
+		n.start(confdService, guardedBy(up, "shadow\ndrop_token\ncookie auth"))
+		if r := n.do("GET", n.url("/api/confd"+c.target), "", c.name, c.value); r.status != http.StatusOK {
+			t.Fatalf("%s: %d", c.target, r.status)
+		}
+		if got := up.take(t); strings.Contains(got, poor) {
+			t.Errorf("drop_token leaves the token:\n%s", got)
+		}
+	}
+	// Whoever checks for himself behind a shadow needs it.
+	n.start(confdService, guardedBy(up, "shadow"))
+	n.do("GET", n.url("/api/confd/1.1/users"), "", "X-Auth-Token", poor)
+	if got := up.take(t); !strings.Contains(got, poor) {
+		t.Errorf("the token is lost:\n%s", got)
 	}
 }
 

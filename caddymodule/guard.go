@@ -112,16 +112,18 @@ func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 		target = r.RequestURI
 	}
 	d := g.decide(r, g.request(r, method, target), r.Header)
-	if !d.Verdict.Passes() {
-		if !g.Shadow {
-			g.refuse(w, &d, g.status)
-			return nil
-		}
-		g.logShadow(r.Context(), &d, method)
-		return next.ServeHTTP(w, r)
+	if !d.Verdict.Passes() && !g.Shadow {
+		g.refuse(w, &d, g.status)
+		return nil
 	}
+	// Of what passes in the shadow, too: an upstream that is not to see tokens
+	// must not see those that are good for something else.
 	if g.DropToken {
 		dropToken(r, &d, g.Cookie)
+	}
+	if !d.Verdict.Passes() {
+		g.logShadow(r.Context(), &d, method)
+		return next.ServeHTTP(w, r)
 	}
 	if d.Verdict == guard.Anonymous {
 		return next.ServeHTTP(w, r)
