@@ -36,6 +36,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Hand
 		return nil
 	}
 	defer a.shared.leave()
+	defer punctual(w, r)()
 	ctx, span := childSpan(r.Context(), "api")
 	if span == nil {
 		a.shared.ServeHTTP(w, r)

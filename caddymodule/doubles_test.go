@@ -83,6 +83,7 @@ func (n *node) switches() *switches { return probeSwitches(n.db) }
 type probe struct {
 	store.Store
 	*switches
+	once sync.Once
 }
 
 var errDown = fmt.Errorf("%w: dial tcp: connection refused", store.ErrUnavailable)
@@ -130,8 +131,10 @@ func (p *probe) DeleteExpiredTokens(ctx context.Context, now int64, limit int) (
 }
 
 func (p *probe) Close() error {
-	openProbes.Add(-1)
-	p.closes.Add(1)
+	p.once.Do(func() { // a store may be closed more than once
+		openProbes.Add(-1)
+		p.closes.Add(1)
+	})
 	return p.Store.Close()
 }
 

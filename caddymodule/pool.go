@@ -183,6 +183,10 @@ func (sh *shared) leave() { sh.inflight.Add(-1) }
 // it swaps configurations. Tests make it shorter.
 var linger = 5 * time.Second
 
+// drainGrace is how long it then waits for those inside before it gives the
+// store's connections back under them. Tests make it shorter.
+var drainGrace = time.Minute
+
 const (
 	// exitGrace bounds how long a dying process waits for them.
 	exitGrace = 5 * time.Second
@@ -202,7 +206,9 @@ func (sh *shared) Destruct() error {
 	}
 	go func() {
 		time.Sleep(linger)
-		sh.drain(time.Time{})
+		if !sh.drain(time.Now().Add(drainGrace)) {
+			sh.evict()
+		}
 		if err := sh.Close(); err != nil {
 			caddy.Log().Named("xivo_auth").Error("closing a replaced service: " + err.Error())
 		}
@@ -211,13 +217,28 @@ func (sh *shared) Destruct() error {
 }
 
 // drain waits until no request is inside, lets none in again and returns true.
-// After a deadline, if there is one, it waits no longer and returns false.
+// After the deadline it waits no longer and returns false.
 func (sh *shared) drain(deadline time.Time) bool {
 	for !sh.inflight.CompareAndSwap(0, closed) {
-		if !deadline.IsZero() && time.Now().After(deadline) {
+		if time.Now().After(deadline) {
 			return false
 		}
 		time.Sleep(drainPoll)
 	}
 	return true
+}
+
+// evict lets no request in again and closes the store under those who are still
+// inside, so that no client who reads or writes slowly keeps connections to a
+// database that was replaced long ago: what they still want of it fails as it
+// does while it is down. Memory stays until the last has left, for a cache must
+// not be closed under one who looks something up in it.
+func (sh *shared) evict() {
+	sh.inflight.Add(closed)
+	if err := sh.Store.Close(); err != nil {
+		caddy.Log().Named("xivo_auth").Error("closing the store of a replaced service: " + err.Error())
+	}
+	for sh.inflight.Load() != closed {
+		time.Sleep(drainPoll)
+	}
 }
