@@ -83,12 +83,18 @@ func (a *Admin) inside(f func(*App, *shared) error) error {
 	if err != nil {
 		return err
 	}
-	sh := app.shared
+	return app.inside(func(sh *shared) error { return f(app, sh) })
+}
+
+// inside runs f on the app's service, unless the app was cleaned up: an admin
+// request may hold one that a reload has replaced.
+func (a *App) inside(f func(*shared) error) error {
+	sh := a.shared.Load()
 	if sh == nil || !sh.enter() {
 		return caddy.APIError{HTTPStatus: http.StatusServiceUnavailable, Err: errors.New("the service is closed")}
 	}
 	defer sh.leave()
-	return f(app, sh)
+	return f(sh)
 }
 
 // answer writes v as JSON.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -112,7 +113,7 @@ type App struct {
 	ctx    caddy.Context
 	log    *zap.Logger
 	key    string
-	shared *shared // set by Provision last of all; what Cleanup trusts
+	shared atomic.Pointer[shared] // set by Provision last of all; what Cleanup trusts
 	soft   soft
 	claim  *generation
 
@@ -228,7 +229,8 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return fmt.Errorf("opening the token service: %w", err)
 	}
-	a.key, a.shared = key, v.(*shared)
+	a.key = key
+	a.shared.Store(v.(*shared))
 	return nil
 }
 
@@ -347,8 +349,9 @@ func (*App) expand(value, otherwise string) (string, error) {
 
 // Start implements [caddy.App].
 func (a *App) Start() error {
-	a.claim = a.shared.activate(a.soft)
-	if err := a.shared.prepare(a.soft, a.StartupCheck == checkRequire); err != nil {
+	sh := a.shared.Load()
+	a.claim = sh.activate(a.soft)
+	if err := sh.prepare(a.soft, a.StartupCheck == checkRequire); err != nil {
 		return err // Cleanup follows, and no Stop
 	}
 	a.welcome()
@@ -358,8 +361,8 @@ func (a *App) Start() error {
 // Stop implements [caddy.App]. It closes nothing: apps stop in any order, and
 // requests outlive them.
 func (a *App) Stop() error {
-	if a.shared != nil {
-		a.shared.deactivate(a.claim)
+	if sh := a.shared.Load(); sh != nil {
+		sh.deactivate(a.claim)
 	}
 	return nil
 }
@@ -367,14 +370,14 @@ func (a *App) Stop() error {
 // Cleanup implements [caddy.CleanerUpper]. Caddy calls it after a Provision
 // that failed, too; only a reference that this app took may be given back.
 func (a *App) Cleanup() error {
-	if a.shared == nil {
+	sh := a.shared.Swap(nil)
+	if sh == nil {
 		return nil
 	}
 	// Caddy stops neither an app that failed to start nor, when it gives a
 	// configuration up after all have started, any of its apps.
-	a.shared.deactivate(a.claim)
+	sh.deactivate(a.claim)
 	_, err := services.Delete(a.key)
-	a.shared = nil
 	return err
 }
 
@@ -385,7 +388,7 @@ func loadApp(ctx caddy.Context) (*shared, error) {
 	if err != nil {
 		return nil, fmt.Errorf("loading the xivo_auth app: %w", err)
 	}
-	return app.(*App).shared, nil
+	return app.(*App).shared.Load(), nil
 }
 
 var (

@@ -65,10 +65,10 @@ type switches struct {
 	down                 atomic.Bool
 	opens, closes, reads atomic.Int64
 	purges               atomic.Int64
-	gate                 atomic.Pointer[gate]
+	gate, stateGate      atomic.Pointer[gate]
 }
 
-// gate holds reads of tokens up.
+// gate holds reads of tokens up, or of the schema's state.
 type gate struct{ entered, open chan struct{} }
 
 var allSwitches sync.Map
@@ -89,6 +89,10 @@ type probe struct {
 var errDown = fmt.Errorf("%w: dial tcp: connection refused", store.ErrUnavailable)
 
 func (p *probe) State(ctx context.Context) (store.SchemaState, error) {
+	if g := p.stateGate.Load(); g != nil {
+		g.entered <- struct{}{}
+		<-g.open
+	}
 	if p.down.Load() {
 		return 0, errDown
 	}

@@ -84,7 +84,7 @@ func (g *Gate) provision(ctx caddy.Context, handler string) error {
 	}
 	g.counters = newCounters(handler, g.policies, g.Shadow)
 	g.handler = handler
-	g.shared = app.shared
+	g.shared = app.shared.Load()
 	return nil
 }
 

@@ -64,7 +64,9 @@ func (sh *shared) prepareOnce(b *authsvc.Bootstrap, log *slog.Logger) error {
 }
 
 // heal tries again and again, each time for the configuration in force: there
-// may have been reloads since.
+// may have been reloads since. It is done when what it prepared is what is in
+// force then: one that was loaded meanwhile, and whose own attempt failed, left
+// it to this one.
 func (sh *shared) heal(log *slog.Logger) {
 	tick := time.NewTicker(healEvery)
 	defer tick.Stop()
@@ -83,12 +85,25 @@ func (sh *shared) heal(log *slog.Logger) {
 		}
 		err := sh.prepareOnce(g.soft.bootstrap, log)
 		sh.leave()
-		if err == nil {
-			sh.mu.Lock()
-			sh.prepared, sh.ready, sh.healing = true, g.soft.wants(), false
-			sh.mu.Unlock()
+		if err == nil && sh.healed(g) {
 			log.Info("the database is ready")
 			return
 		}
 	}
+}
+
+// healed notes that the database was prepared for g, and reports whether nothing
+// is left to do.
+func (sh *shared) healed(g *generation) bool {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if len(sh.stack) == 0 {
+		return false // stopped; the end is near
+	}
+	wants := sh.stack[len(sh.stack)-1].soft.wants()
+	if g.soft.wants() == wants {
+		sh.prepared, sh.ready = true, wants
+	}
+	sh.healing = !sh.prepared || sh.ready != wants
+	return !sh.healing
 }

@@ -385,6 +385,66 @@ func TestHeal_UsesConfigurationInForce(t *testing.T) {
 	}
 }
 
+// An attempt for a configuration that was replaced while it went on is not the
+// last: the one in force, which failed when it was loaded, is still to be tried.
+func TestHeal_ReplacedMeanwhile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "auth.db")
+	asks := func(admin string) soft {
+		return soft{settings: authsvc.Settings{CleanupInterval: -1}, bootstrap: &authsvc.Bootstrap{User: admin, Password: alicePassword}, log: slog.DiscardHandler}
+	}
+	first, second := asks("first"), asks("second")
+	sh, err := openShared(hard{store: &probeStore{Path: path}, feed: authsvc.Feed{Off: true}}, first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { sh.end(); sh.drain(time.Now().Add(patience)); _ = sh.Close() }()
+	on := probeSwitches(path)
+	on.down.Store(true)
+	old := sh.activate(first)
+	if err := sh.prepare(first, false); err != nil {
+		t.Fatal(err)
+	}
+	held := &gate{entered: make(chan struct{}), open: make(chan struct{})}
+	on.stateGate.Store(held)
+	<-held.entered // for the first
+	on.stateGate.Store(nil)
+	sh.activate(second)
+	if err := sh.prepare(second, false); err != nil {
+		t.Fatal(err)
+	}
+	sh.deactivate(old)
+	on.down.Store(false)
+	close(held.open)
+	eventually(t, "the one in force is tried", func() bool {
+		sh.mu.Lock()
+		defer sh.mu.Unlock()
+		return sh.prepared && sh.ready == second.wants() && !sh.healing
+	})
+}
+
+// An admin request may still hold an app that is being cleaned up.
+func TestAdmin_RacesCleanup(t *testing.T) {
+	n := newNode(t)
+	n.start("", sites)
+	loaded, err := caddy.ActiveContext().App("xivo_auth")
+	if err != nil {
+		t.Fatal(err)
+	}
+	app := loaded.(*App)
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		for app.inside(func(*shared) error { return nil }) == nil {
+		}
+	}()
+	n.start("token_lifetime 5m", sites)
+	select {
+	case <-gone:
+	case <-time.After(patience):
+		t.Error("an app that was cleaned up still has a service")
+	}
+}
+
 // The service of a configuration that was not started does not work on the
 // database: it may only be checked.
 func TestProvision_RunsNoJanitor(t *testing.T) {
