@@ -435,6 +435,7 @@ func TestAdmin_RacesCleanup(t *testing.T) {
 	go func() {
 		defer close(gone)
 		for app.inside(func(*shared) error { return nil }) == nil {
+			runtime.Gosched()
 		}
 	}()
 	n.start("token_lifetime 5m", sites)
