@@ -129,7 +129,11 @@ func TestReload_SoftSettings(t *testing.T) {
 	}
 	n.start("cache {\n grants 1000\n max_age 1h\n}", sites)
 	now.advance(time.Minute)
-	n.hit(cached)
+	// For a minute nobody heard the feed: the store is asked until it is heard.
+	eventually(t, "it is served from memory", func() bool {
+		reads := n.switches().reads.Load()
+		return n.guarded(cached).status == http.StatusOK && n.switches().reads.Load() == reads
+	})
 	n.start("cors off", sites)
 	if h := n.do("GET", n.url("/0.1/backends"), "").header; h.Get("Access-Control-Allow-Origin") != "" {
 		t.Errorf("cors off, yet %v", h)
