@@ -47,7 +47,8 @@ func (c *Cache) join(ctx context.Context, id uuid.UUID, token string) (flight, e
 			state grant.State
 			err   error
 		)
-		if !c.unlessClosed(id, func() { g, state, err = c.recall(id, token, c.now()) }) {
+		now := c.now()
+		if !c.unlessClosed(id, func() { g, state, err = c.recall(id, token, now) }) {
 			return flight{}, errClosed
 		}
 		if state == grant.Miss {
