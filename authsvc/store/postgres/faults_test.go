@@ -160,8 +160,11 @@ func TestServerHangs(t *testing.T) {
 	p := newProxy(t, pgtest.DSN(t))
 	patient, tenant := migrated(t, p.DSN, store.Options{Timeout: time.Minute})
 	brief := openStore(t, p.DSN, store.Options{Timeout: 200 * time.Millisecond})
-	if err := brief.Ping(t.Context()); err != nil {
-		t.Fatal(err)
+	connected := time.Now()
+	for err := brief.Ping(t.Context()); err != nil; err = brief.Ping(t.Context()) {
+		if time.Since(connected) > time.Minute { // a busy machine may take longer than it may, but not each time
+			t.Fatal(err)
+		}
 	}
 	p.stall()
 	for name, call := range map[string]func(context.Context, *sqlstore.Store) error{

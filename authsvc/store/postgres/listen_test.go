@@ -51,8 +51,17 @@ func TestListen_NeverBegins(t *testing.T) {
 	p, s := listening(t, 200*time.Millisecond)
 	p.ignore("LISTEN")
 	e := newEar()
-	err := within(t, "listening", func() error { return s.Listen(t.Context(), e) })
-	if !errors.Is(err, store.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
+	var err error
+	for range 20 { // on a busy machine connecting may take too long before that
+		err = s.Listen(t.Context(), e)
+		if !errors.Is(err, store.ErrUnavailable) {
+			t.Fatal(err)
+		}
+		if errors.Is(err, context.DeadlineExceeded) {
+			break
+		}
+	}
+	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("%v", err)
 	}
 	select {
@@ -107,10 +116,16 @@ func TestConnect_FewAtATime(t *testing.T) {
 		go func() { failed <- s.Ping(t.Context()) }()
 		held = append(held, <-accepted)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	if err := s.Ping(ctx); !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), "waiting for others to connect") {
-		t.Errorf("one more: %v", err)
+	for try := 1; ; try++ { // on a busy machine its time may be up before it comes to that
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		err := s.Ping(ctx)
+		cancel()
+		if errors.Is(err, store.ErrUnavailable) && strings.Contains(err.Error(), "waiting for others to connect") {
+			break
+		}
+		if err == nil || try == 20 {
+			t.Fatalf("one more: %v", err)
+		}
 	}
 	if n := len(accepted); n != 0 {
 		t.Errorf("%d more were connected", n)
