@@ -20,12 +20,8 @@ func (h HTTP) addMember(w http.ResponseWriter, r *http.Request, c *httpapi.Calle
 	}
 	// Whom the caller could not see in any tenant does not exist for him:
 	// the mismatch below tells the tenant of whoever is asked about.
-	seen, err := c.Knows(r.Context(), u.TenantUUID)
-	if err != nil {
+	if err := c.KnowsUser(r.Context(), u); err != nil {
 		return err
-	}
-	if !seen {
-		return httpapi.UnknownUser(u.UUID)
 	}
 	g, _, err := c.Group(r.Context(), h.Store, r.PathValue("group_uuid"))
 	if err != nil {
@@ -67,12 +63,8 @@ func (h HTTP) removeMember(w http.ResponseWriter, r *http.Request, c *httpapi.Ca
 		return err
 	}
 	if !was {
-		seen, err := c.Knows(r.Context(), u.TenantUUID)
-		if err != nil {
+		if err := c.KnowsUser(r.Context(), u); err != nil {
 			return err
-		}
-		if !seen {
-			return httpapi.UnknownUser(u.UUID)
 		}
 	}
 	httpapi.NoContent(w)

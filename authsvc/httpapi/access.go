@@ -95,6 +95,16 @@ func (c *Caller) Knows(ctx context.Context, owner string) (bool, error) {
 	return c.Sees(ctx, c.Grant.Tenant(), owner)
 }
 
+// KnowsUser is nil for a user whom the caller [Caller.Knows]. Others do not exist
+// for him: 404.
+func (c *Caller) KnowsUser(ctx context.Context, u store.User) error {
+	known, err := c.Knows(ctx, u.TenantUUID)
+	if err == nil && !known {
+		err = UnknownUser(u.UUID)
+	}
+	return err
+}
+
 // orphaned reports whether the token has outlived its user, as it does one whom
 // the historical service deletes: it speaks for nobody any more.
 func (c *Caller) orphaned() bool { return c.Grant.IsUser() && !c.Grant.UserExists() }

@@ -131,22 +131,18 @@ func (h HTTP) listOfGroup(w http.ResponseWriter, r *http.Request, c *httpapi.Cal
 }
 
 // hidden is the 404 of a user whose tenant the caller does not see, or who does
-// not exist, which must look alike; nil for all others. The reference asks for nobody's
-// tenant where passwords and addresses change: who may change those of the users
-// of one tenant could take the login of any user of any other, administrators of
-// the top tenant included, or have the mail that resets a password sent to
-// himself.
+// not exist, which must look alike; nil for all others. The reference asks for
+// nobody's tenant where passwords and addresses change: who may change those of
+// the users of one tenant could take the login of any user of any other,
+// administrators of the top tenant included, or have the mail that resets a
+// password sent to himself.
 func (h HTTP) hidden(r *http.Request, c *httpapi.Caller) error {
 	uuid := r.PathValue("user_uuid")
 	u, err := h.Service.Store.UserByUUID(r.Context(), uuid)
 	if err != nil {
 		return orUnknown(err, uuid)
 	}
-	known, err := c.Knows(r.Context(), u.TenantUUID)
-	if err == nil && !known {
-		err = httpapi.UnknownUser(uuid)
-	}
-	return err
+	return c.KnowsUser(r.Context(), u)
 }
 
 func (h HTTP) write(w http.ResponseWriter, r *http.Request, l store.List, envelope []string) error {
