@@ -61,10 +61,10 @@ func NewChecker(atOnce int) *Checker {
 	return &Checker{queue: queue{slots: atOnce}, derive: derive}
 }
 
-// Full reports whether a password of the context's client would be
-// refused with [ErrBusy] at once: for those who have something to do before
-// they check it, which a storm of logins had better not cost. What follows may
-// come out otherwise.
+// Full reports whether a password of the context's client would be refused with
+// [ErrBusy] at once: for those who have something to do before they check it,
+// which a storm of logins had better not cost. What follows may come out
+// otherwise.
 func (c *Checker) Full(ctx context.Context) bool { return c.queue.full(client.From(ctx)) }
 
 // Hash is [Hash] in one of the checker's slots: [ErrBusy], or the context's
@@ -82,8 +82,8 @@ func (c *Checker) Hash(ctx context.Context, password string) (hash string, salt 
 // empty hash or no salt, as for an unknown login, it does the same work
 // against a random salt and reports false: otherwise the answer's time would
 // tell which logins exist (Authelia #949). It waits for a free slot in a
-// bounded queue, in which clients take turns: [ErrBusy] when that
-// is full or takes too long, the context's error when that ends first.
+// bounded queue, in which clients take turns: [ErrBusy] when that is full or
+// takes too long, the context's error when that ends first.
 func (c *Checker) Check(ctx context.Context, password, hash string, salt []byte) (bool, error) {
 	release, err := c.queue.acquire(ctx)
 	if err != nil {

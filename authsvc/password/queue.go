@@ -50,7 +50,10 @@ type line struct {
 
 // waiter is told once: nil when it has a slot, [ErrBusy] when its place went to
 // somebody else.
-type waiter struct{ told chan error }
+type waiter struct {
+	line *line
+	told chan error
+}
 
 // places is how many may wait.
 func (q *queue) places() int { return queuePerSlot * q.slots }
@@ -110,7 +113,7 @@ func (q *queue) acquire(ctx context.Context) (release func(), err error) {
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
-	q.leave(client.From(ctx), w)
+	q.leave(w)
 	return nil, err
 }
 
@@ -129,14 +132,14 @@ func (q *queue) enter(who string) (*waiter, error) {
 			return nil, ErrBusy
 		}
 		last := most.waiters[len(most.waiters)-1]
-		q.remove(most, last)
+		q.remove(last)
 		last.told <- ErrBusy
 	}
 	if mine == nil {
 		mine = &line{of: who}
 		q.lines = append(q.lines, mine)
 	}
-	w := &waiter{told: make(chan error, 1)}
+	w := &waiter{line: mine, told: make(chan error, 1)}
 	mine.waiters = append(mine.waiters, w)
 	q.waiting++
 	return w, nil
@@ -153,16 +156,16 @@ func (q *queue) release() {
 	l := q.lines[0]
 	w := l.waiters[0]
 	q.lines = append(slices.Delete(q.lines, 0, 1), l) // its turn is last
-	q.remove(l, w)
+	q.remove(w)
 	w.told <- nil
 }
 
 // leave takes w out, who waits no longer, and passes the slot on that it may
 // have got meanwhile.
-func (q *queue) leave(who string, w *waiter) {
+func (q *queue) leave(w *waiter) {
 	q.mu.Lock()
-	if l := q.line(who); l != nil && slices.Contains(l.waiters, w) {
-		q.remove(l, w)
+	if slices.Contains(w.line.waiters, w) {
+		q.remove(w)
 	}
 	q.mu.Unlock()
 	select {
@@ -176,7 +179,8 @@ func (q *queue) leave(who string, w *waiter) {
 
 // remove takes w out of its line, and that out when nobody is left in it:
 // nothing is kept of clients who do not wait.
-func (q *queue) remove(l *line, w *waiter) {
+func (q *queue) remove(w *waiter) {
+	l := w.line
 	i := slices.Index(l.waiters, w)
 	l.waiters = slices.Delete(l.waiters, i, i+1)
 	q.waiting--
