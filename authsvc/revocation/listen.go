@@ -35,7 +35,7 @@ func (f *Feed) listenOnce(ctx context.Context) (ready bool, err error) {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	f.mu.Lock()
-	f.begin = end
+	f.restart = end
 	f.mu.Unlock()
 	l := listener{f: f, ctx: ctx}
 	err = f.cfg.Store.Listen(ctx, &l)
@@ -86,7 +86,7 @@ func (f *Feed) checkpoints(ctx context.Context) {
 		switch {
 		case f.status.State != Live:
 		case end.History != f.from.History:
-			f.begin(errElsewhere)
+			f.restart(errElsewhere)
 		default:
 			f.end, f.ended = end, f.cfg.Now()
 		}

@@ -115,8 +115,9 @@ type Feed struct {
 	known  bool           // from is a place in the log
 	end    store.Position // of the log, as asked for last
 	ended  time.Time      // when that was answered; zero when it was made use of
-	begin  func(error)    // ends the listening, to begin anew
 	told   time.Time      // when it was told last why it is not heard
+
+	restart func(error) // ends the listening, to begin anew
 }
 
 // New returns a feed that does nothing before [Feed.Run].
