@@ -101,9 +101,9 @@ func (a *ACL) Size() int {
 // Match is safe for concurrent use. It visits each node of the tries at most
 // once and runs in O(len(list) × len(required)) at worst, in practice in the
 // time of a few short string comparisons. What would take more than some
-// milliseconds is refused instead, see maxWork. It does not allocate, except for one
-// bitmap when a text of 1 KiB or more meets a pattern with several wildcards,
-// and when an id begins with its own reserved word and a dot ("me.x").
+// milliseconds is refused instead, see maxWork. It does not allocate, except for
+// one bitmap when a text of 1 KiB or more meets a pattern with several
+// wildcards, and when an id begins with its own reserved word and a dot ("me.x").
 func (a *ACL) Match(required string, self Self) bool {
 	if self.ambiguous() {
 		return a.matchLinear(required, self)

@@ -60,10 +60,9 @@ type Log interface {
 	// call is read from it. [ErrSchema] when there is no log.
 	LogEnd(ctx context.Context) (Position, error)
 	// ReadLog returns the changes committed since from was returned, and the
-	// position to go on from. gap is true when
-	// that cannot be told, since some were pruned meanwhile, or the log or the
-	// server are others than from is of: then nothing read before from can be
-	// trusted any more.
+	// position to go on from. gap is true when that cannot be told, since some
+	// were pruned meanwhile, or the log or the server are others than from is
+	// of: then nothing read before from can be trusted any more.
 	ReadLog(ctx context.Context, from Position) (changes []Change, next Position, gap bool, err error)
 	// PruneLog removes entries older than before and returns how many.
 	PruneLog(ctx context.Context, before time.Time) (int, error)
