@@ -13,15 +13,10 @@ import (
 	"github.com/wazo-edge/xivo-auth/authsvc/store"
 )
 
-// maxAccesses is how many accesses a policy may be given. While they are stored no
-// policy or tenant can be created anywhere, each new one stays in the database
+// maxAccesses is how many accesses a policy may be given. While they are stored
+// no policy or tenant can be created anywhere, each new one stays in the database
 // for ever, and all are copied into every token of who has the policy.
 const maxAccesses = 4096
-
-// maxAccess is how many bytes an access may have that comes to a policy: Postgres
-// indexes 2704 of a text that it cannot compress. What a policy has already may be
-// longer.
-const maxAccess = 2600
 
 // The fields of a body, in the order in which the first wrong one is told.
 var (
@@ -45,10 +40,11 @@ func invalid(wrong *form.Errors) error {
 // badACL is the 400 of accesses that no policy may have.
 func badACL() error { return invalid(&form.Errors{Dict: form.Dict{{Key: "acl"}}}) }
 
-// fit refuses accesses that may not be storable, unless they are stored.
+// fit refuses accesses that may not be storable. What the policy has already may
+// be longer.
 func fit(accesses, stored []string) error {
 	for _, access := range accesses {
-		if len(access) > maxAccess && !slices.Contains(stored, access) {
+		if len(access) > store.MaxIndexed && !slices.Contains(stored, access) {
 			return badACL()
 		}
 	}
@@ -214,7 +210,7 @@ var (
 		if slices.Contains(p.ACL, access) {
 			return httpapi.Reason(http.StatusConflict, "Policy already associated to "+access)
 		}
-		if len(p.ACL) >= maxAccesses || len(access) > maxAccess {
+		if len(p.ACL) >= maxAccesses || len(access) > store.MaxIndexed {
 			return badACL()
 		}
 		p.ACL = append(p.ACL, access)

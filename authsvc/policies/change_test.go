@@ -3,13 +3,15 @@ package policies
 import (
 	"strings"
 	"testing"
+
+	"github.com/wazo-edge/xivo-auth/authsvc/store"
 )
 
 // TestFit: a policy that came with the database can be read, changed and sent
 // back, whatever it has.
 func TestFit(t *testing.T) {
 	t.Parallel()
-	long, edge := strings.Repeat("é", maxAccess/2+1), strings.Repeat("é", maxAccess/2)
+	long, edge := strings.Repeat("é", store.MaxIndexed/2+1), strings.Repeat("é", store.MaxIndexed/2)
 	for name, c := range map[string]struct {
 		accesses, stored []string
 		fits             bool

@@ -38,6 +38,11 @@ var (
 	ErrSchema = errors.New("unexpected database schema")
 )
 
+// MaxIndexed is how many bytes a text may have that every store can index,
+// whatever the text: Postgres has 2704 for one that it cannot compress, and
+// what stands beside it in the index.
+const MaxIndexed = 2600
+
 // ConflictError is an [ErrConflict] of which it is known what is taken.
 type ConflictError struct {
 	Field string // as clients call it: "username", "slug", "name", …

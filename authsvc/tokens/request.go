@@ -7,6 +7,7 @@ import (
 	"github.com/wazo-edge/xivo-auth/authsvc/backends"
 	"github.com/wazo-edge/xivo-auth/authsvc/form"
 	"github.com/wazo-edge/xivo-auth/authsvc/httpapi"
+	"github.com/wazo-edge/xivo-auth/authsvc/store"
 )
 
 // maxExpiration is ten years of 365 days, in seconds.
@@ -18,10 +19,6 @@ const maxText = 1024
 // maxLogin is how many bytes the body of a login may have. Its texts are short,
 // and anybody may send one: there is no token to show before it is read.
 const maxLogin = 16 << 10
-
-// maxIndexed is how many bytes a client_id may have: Postgres indexes 2704 of a
-// text that it cannot compress, with the user's uuid beside it.
-const maxIndexed = 2600
 
 // loginForm is the body of POST /token (token.md §2).
 var loginForm = form.Schema{
@@ -59,7 +56,7 @@ var loginForm = form.Schema{
 			return ""
 		},
 		func(v form.Values) string {
-			if len(v.Text("client_id")) > maxIndexed {
+			if len(v.Text("client_id")) > store.MaxIndexed {
 				return `"client_id" is too long`
 			}
 			return ""

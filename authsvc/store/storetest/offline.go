@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"crypto/rand"
 	"slices"
 	"strings"
 	"sync"
@@ -16,6 +17,15 @@ func byToken(ended []store.EndedToken) []store.EndedToken {
 	return ended
 }
 
+// incompressible is a text of n bytes that is no shorter in an index.
+func incompressible(n int) string {
+	var b strings.Builder
+	for b.Len() < n {
+		b.WriteString(rand.Text())
+	}
+	return b.String()[:n]
+}
+
 func testOfflineNew(t *testing.T, b *bench) {
 	sub := b.tenant("sub", b.top)
 	u := b.user("u", "")
@@ -23,7 +33,7 @@ func testOfflineNew(t *testing.T, b *bench) {
 	u.TenantUUID = sub
 	b.policy(b.top, "base", "b", "a", "b.c")
 	for _, metadata := range []string{"", `{"é":  [1, "\u0041"], "é": 2}`} {
-		n, r := b.issue(u.UUID), wanted(u, "client "+metadata, metadata != "")
+		n, r := b.issue(u.UUID), wanted(u, incompressible(store.MaxIndexed), metadata != "")
 		n.BasePolicy, n.RefreshToken, r.Metadata = "base", "ignored", metadata
 		o, err := b.IssueOfflineToken(t.Context(), n, r)
 		must(t, "IssueOfflineToken", err)

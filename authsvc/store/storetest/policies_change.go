@@ -43,6 +43,9 @@ func testCreatePolicy(t *testing.T, b *bench) {
 	want(t, "no such tenant", err, store.ErrNotFound)
 	_, err = b.CreatePolicy(t.Context(), store.NewPolicy{TenantUUID: a, Name: strings.Repeat("x", 81), Slugs: []string{"x"}})
 	want(t, "too long", err, store.ErrInvalid)
+	long := incompressible(store.MaxIndexed)
+	p = b.newPolicy(store.NewPolicy{TenantUUID: b.top, Name: "long", ACL: []string{long}, Slugs: []string{"long"}})
+	equal(t, "as long as can be indexed", p.ACL, []string{long})
 	equal(t, "policies", b.count(`select count(*) from auth_policy where tenant_uuid <> $1`, b.top), 2)
 }
 
