@@ -2,11 +2,6 @@ package authsvc_test
 
 import (
 	"database/sql"
-	"io"
-	"net"
-	"net/url"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,73 +12,9 @@ import (
 	"github.com/wazo-edge/xivo-auth/authsvc/store"
 	"github.com/wazo-edge/xivo-auth/authsvc/store/postgres"
 	"github.com/wazo-edge/xivo-auth/authsvc/store/sqlstore"
+	"github.com/wazo-edge/xivo-auth/internal/chaos"
 	"github.com/wazo-edge/xivo-auth/internal/pgtest"
 )
-
-// movable is an address that moves from a server to another, as that of a cluster does.
-type movable struct {
-	DSN    string
-	server atomic.Pointer[string] // nil: nobody answers
-	mu     sync.Mutex
-	conns  []net.Conn
-}
-
-func newMovable(t *testing.T) *movable {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	a := &movable{DSN: "postgres://postgres@" + l.Addr().String() + "/postgres?sslmode=disable"}
-	t.Cleanup(func() { _ = l.Close(); a.move(t, "") })
-	go func() {
-		for {
-			client, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go a.serve(client)
-		}
-	}()
-	return a
-}
-
-func (a *movable) serve(client net.Conn) {
-	defer func() { _ = client.Close() }()
-	host := a.server.Load()
-	if host == nil {
-		return
-	}
-	server, err := net.Dial("tcp", *host)
-	if err != nil {
-		return
-	}
-	a.mu.Lock()
-	a.conns = append(a.conns, client, server)
-	a.mu.Unlock()
-	go func() { _, _ = io.Copy(server, client); _ = server.Close() }()
-	_, _ = io.Copy(client, server)
-}
-
-// move gives the address to the server of dsn, and ends what is connected.
-func (a *movable) move(t *testing.T, dsn string) {
-	t.Helper()
-	if dsn == "" {
-		a.server.Store(nil)
-	} else {
-		u, err := url.Parse(dsn)
-		if err != nil {
-			t.Fatal(err)
-		}
-		a.server.Store(&u.Host)
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, conn := range a.conns {
-		_ = conn.Close()
-	}
-	a.conns = nil
-}
 
 // TestFeed_Failover: an asynchronous standby takes over that lacked the last
 // transactions. It gives their numbers to its own, and what was revoked in those
@@ -118,11 +49,14 @@ func failover(t *testing.T, feed authsvc.Feed, transactions int) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	addr := newMovable(t)
-	addr.move(t, primary.DSN)
+	link, err := chaos.NewLink(primary.DSN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(link.Close)
 
 	c := newCluster(t, 1, feed, func() (*sqlstore.Store, error) {
-		return postgres.Open(addr.DSN, store.Options{MaxConns: 4})
+		return postgres.Open(link.DSN, store.Options{MaxConns: 4})
 	})
 	node, tokens := c.nodes[0], c.known(c.user("alice"), 2)
 	is := func(what, query string) {
@@ -158,7 +92,7 @@ func failover(t *testing.T, feed authsvc.Feed, transactions int) {
 		})
 	}
 
-	addr.move(t, "")
+	link.Cut()
 	if err := primary.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -178,7 +112,10 @@ func failover(t *testing.T, feed authsvc.Feed, transactions int) {
 			t.Fatal(err)
 		}
 	}
-	addr.move(t, standby.DSN)
+	if err := link.Move(standby.DSN); err != nil {
+		t.Fatal(err)
+	}
+	link.Mend()
 	c.live()
 	if d := decide(node, tokens[0].UUID, ""); d.Verdict != guard.Unauthenticated {
 		t.Errorf("a token revoked on the new primary: %v", d.Verdict)

@@ -1,8 +1,9 @@
 // Package chaos is a consistency checker: three real processes on one
 // Postgres, clients that issue, check and revoke tokens on any of them, faults
 // all the while, and a history of everything that was asked and answered,
-// which is then judged by what docs/operations.md promises. It holds tests
-// only, and what judges, so that the judge can be tested by itself.
+// which is then judged by what docs/operations.md promises. It holds tests,
+// what judges, so that the judge can be tested by itself, and the [Link] that is
+// broken, which other tests break, too.
 //
 //	make chaos
 //	go test ./internal/chaos -v -run 'TestChaos$' -chaos.duration 1m -seed 42

@@ -13,14 +13,14 @@ type Link struct {
 	DSN string
 
 	listener net.Listener
-	target   string
 
-	mu    sync.Mutex
-	delay time.Duration
-	cut   bool
-	gate  chan struct{} // what is under way waits while it is not nil
-	kill  bool          // what goes through it now never arrives
-	conns map[*session]bool
+	mu     sync.Mutex
+	target string
+	delay  time.Duration
+	cut    bool
+	gate   chan struct{} // what is under way waits while it is not nil
+	kill   bool          // what goes through it now never arrives
+	conns  map[*session]bool
 }
 
 type session struct {
@@ -42,6 +42,19 @@ func NewLink(dsn string) (*Link, error) {
 	l.DSN = u.String()
 	go l.accept()
 	return l, nil
+}
+
+// Move has new connections lead to the database of another DSN, as an address does
+// that moves in a cluster. Those that there are stay: see [Link.Cut].
+func (l *Link) Move(dsn string) error {
+	u, err := url.Parse(dsn)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.target = u.Host
+	return nil
 }
 
 // Slow delays what is sent from now on, in each direction.
@@ -103,7 +116,10 @@ func (l *Link) accept() {
 }
 
 func (l *Link) serve(client net.Conn) {
-	server, err := net.Dial("tcp", l.target)
+	l.mu.Lock()
+	target := l.target
+	l.mu.Unlock()
+	server, err := net.Dial("tcp", target)
 	if err != nil {
 		_ = client.Close()
 		return
