@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -53,11 +52,7 @@ func TestSec_SlowBody(t *testing.T) {
 	for _, header := range []string{post(1 << 20), strings.Replace(post(0), "Content-Length: 0", "Transfer-Encoding: chunked", 1) + "100000\r\n"} {
 		n := newNode(t)
 		n.start("", apiSite)
-		conn, err := net.Dial("tcp", strings.TrimPrefix(n.url(""), "http://"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = conn.SetDeadline(time.Now().Add(patience))
+		conn := n.dial()
 		if _, err := io.WriteString(conn, header); err != nil {
 			t.Fatal(err)
 		}
@@ -123,12 +118,7 @@ func TestAPI_KeepAlive(t *testing.T) {
 	within(t, &bodyTimeout, 500*time.Millisecond)
 	n := newNode(t)
 	n.start("", apiSite)
-	conn, err := net.Dial("tcp", strings.TrimPrefix(n.url(""), "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(patience))
+	conn := n.dial()
 	r := bufio.NewReader(conn)
 	for range 3 {
 		if _, err := io.WriteString(conn, post(2)+"{}"); err != nil {
@@ -194,12 +184,7 @@ func TestReload_SlowClientInside(t *testing.T) {
 	within(t, &drainGrace, 10*time.Millisecond)
 	n := newNode(t)
 	n.start("", apiSite)
-	conn, err := net.Dial("tcp", strings.TrimPrefix(n.url(""), "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(patience))
+	conn := n.dial()
 	if _, err := io.WriteString(conn, post(2)+"{"); err != nil {
 		t.Fatal(err)
 	}

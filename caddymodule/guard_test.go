@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -537,12 +536,7 @@ func TestGuard_WebSocket(t *testing.T) {
 		{token, "keep-alive, Upgrade, X-Auth-User-Uuid", "HTTP/1.1 101 "},
 		{uuid.NewString(), "Upgrade", "HTTP/1.1 401 "},
 	} {
-		conn, err := net.Dial("tcp", strings.TrimPrefix(n.url(""), "http://"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = conn.Close() }()
-		_ = conn.SetDeadline(time.Now().Add(patience))
+		conn := n.dial()
 		fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: pbx\r\nConnection: %s\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nX-Auth-Token: %s\r\n\r\n", c.connection, c.token)
 		r := bufio.NewReader(conn)
 		line, err := r.ReadString('\n')

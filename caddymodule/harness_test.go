@@ -265,15 +265,24 @@ func (n *node) guarded(token string) reply {
 	return n.do("GET", n.url("/"), "", "X-Auth-Token", token)
 }
 
-// raw sends bytes as they are and returns all that comes back.
-func (n *node) raw(request string) string {
+// dial connects to the first port until the test ends, with patience for all that
+// is said.
+func (n *node) dial() net.Conn {
 	n.t.Helper()
 	conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", n.port))
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	defer func() { _ = conn.Close() }()
+	n.t.Cleanup(func() { _ = conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(patience))
+	return conn
+}
+
+// raw sends bytes as they are and returns all that comes back.
+func (n *node) raw(request string) string {
+	n.t.Helper()
+	conn := n.dial()
+	defer func() { _ = conn.Close() }()
 	if _, err := io.WriteString(conn, request); err != nil {
 		n.t.Fatal(err)
 	}

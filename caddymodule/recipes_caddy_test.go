@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"bytes"
 	"net/http"
 	"strings"
 	"testing"
@@ -13,6 +14,12 @@ func TestRecipe_ForwardAuth(t *testing.T) {
 	k := n.edgeKeys()
 	n.loadRecipe("forward_auth.Caddyfile", "http://:8080", "http://:<port>", "127.0.0.1:9486", up.addr)
 	testEdge(t, n, up, k)
+	// Of the race that this avoids no test of ours can be sure: see the recipe.
+	t.Run("no keep-alive", func(t *testing.T) {
+		if cfg := adapt(t, recipe(t, "forward_auth.Caddyfile")); bytes.Count(cfg, []byte(`"keep_alive":{"enabled":false}`)) != 1 {
+			t.Errorf("%s", cfg)
+		}
+	})
 	t.Run("untrusted", func(t *testing.T) {
 		testEdgeUntrusted(t, n, "GET / HTTP/1.1\r\nHost: 127.0.0.1:9080\r\nX-Forwarded-Method: GET\r\nX-Forwarded-Uri: /api/confd/1.1/users\r\nX-Auth-Token: "+k.good+"\r\n\r\n")
 	})

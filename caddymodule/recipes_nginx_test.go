@@ -13,7 +13,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 )
 
 const nginxBinary = "/usr/sbin/nginx"
@@ -273,13 +272,8 @@ func TestRecipe_NginxWebSocket(t *testing.T) {
 	})
 	n.startNginx(up, "127.0.0.1:9502", echo)
 	open := func(query, upgrade string) (*bufio.Reader, net.Conn, *http.Response) {
-		conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", n.port))
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = conn.Close() })
-		_ = conn.SetDeadline(time.Now().Add(patience))
-		_, err = io.WriteString(conn, "GET /api/websocketd/"+query+" HTTP/1.1\r\nHost: pbx\r\nConnection: Upgrade, X-Auth-Id\r\nUpgrade: "+upgrade+
+		conn := n.dial()
+		_, err := io.WriteString(conn, "GET /api/websocketd/"+query+" HTTP/1.1\r\nHost: pbx\r\nConnection: Upgrade, X-Auth-Id\r\nUpgrade: "+upgrade+
 			"\r\nX-Auth-Id: "+forged+"\r\nSec-WebSocket-Key: x\r\nSec-WebSocket-Version: 13\r\n\r\n")
 		if err != nil {
 			t.Fatal(err)
